@@ -1,0 +1,179 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// load is a list read in flight: a lease of every key it may hold (C2).
+// Guarded by the tenant's mutex.
+type load struct {
+	done       chan struct{}
+	marks      map[string]bool // keys that events named meanwhile; true: without a version
+	overflow   bool            // more than maxMarks
+	incomplete bool            // an entry was removed without the origin's word
+	generation generation
+	start      instant    // of the list
+	pageStart  instant    // of the page in flight
+	pageGen    generation // when it began
+	pages      int
+	keys       map[string]struct{} // listed so far
+}
+
+// maxMarks bounds the keys marked during a load; beyond, it is restarted.
+const maxMarks = 4096
+
+// loadTries bounds how often a load that overflowed is restarted before it
+// goes without completeness.
+const loadTries = 3
+
+// ErrOverflow says that so many events came during each try of a list read
+// that it could not give completeness. What it brought that no event named is kept.
+var ErrOverflow = errors.New("too many events during the list read")
+
+// Load reads the list of a kind from the origin, keeps what it brings, and,
+// where the kind allows, gains completeness. Loads of one kind follow one
+// another. Errors: a [*FaultError], [ErrOverflow], or that of ctx.
+func (t *Tenant) Load(ctx context.Context, kind *Kind) error {
+	for range loadTries {
+		l, s, err := t.beginLoad(ctx, kind)
+		if err != nil || l == nil {
+			return err
+		}
+		err = t.cache.source.List(ctx, t.name, kind, func(docs []Document) error { return t.page(s, l, docs) })
+		if again := t.endLoad(s, l, err); !again {
+			return listFault(t.name, kind, err)
+		}
+	}
+	return ErrOverflow
+}
+
+func listFault(tenant string, kind *Kind, err error) error {
+	if err == nil || errors.Is(err, ErrAbsent) {
+		return nil
+	}
+	return fmt.Errorf("list %s of tenant %s: %w", kind.Name, tenant, err)
+}
+
+// beginLoad takes the store's turn to load; nil if the tenant is closed.
+func (t *Tenant) beginLoad(ctx context.Context, kind *Kind) (*load, *store, error) {
+	for {
+		l, s, other := t.tryLoad(kind)
+		if other == nil {
+			return l, s, nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+func (t *Tenant) tryLoad(kind *Kind) (l *load, s *store, other <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s = t.storeFor(kind)
+	if s == nil {
+		return nil, nil, nil
+	}
+	if s.load != nil {
+		return nil, nil, s.load.done
+	}
+	now, g := t.cache.clock.now(), t.generation()
+	l = &load{
+		done: make(chan struct{}), marks: map[string]bool{}, keys: map[string]struct{}{},
+		generation: g, start: now, pageStart: now, pageGen: g,
+	}
+	s.load = l
+	return l, s, nil
+}
+
+// page keeps one page of the list. The request of the next one begins when it
+// returns.
+func (t *Tenant) page(s *store, l *load, docs []Document) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return context.Canceled
+	}
+	for i := range docs {
+		l.keys[docs[i].Key] = struct{}{}
+		t.keepListed(s, l, &docs[i])
+	}
+	l.pages++
+	l.pageStart, l.pageGen = t.cache.clock.now(), t.generation()
+	return nil
+}
+
+// keepListed keeps one document of a page. A marked key is filled only by a
+// higher version than its events left, and not at all if one of them had none.
+func (t *Tenant) keepListed(s *store, l *load, d *Document) {
+	f := fill{
+		content: content{key: d.Key, value: d.Value, etag: d.ETag}, hash: t.cache.hash(d.Key),
+		version: d.Version, versioned: d.Versioned, start: l.pageStart, generation: l.pageGen,
+	}
+	if unordered, marked := l.marks[d.Key]; marked {
+		if unordered || !f.versioned || f.version <= s.entry(f.hash, d.Key).known() {
+			return
+		}
+	}
+	if kept, below := t.keep(s, f); !kept && !below && s.entry(f.hash, d.Key) == nil {
+		l.incomplete = true // it does not fit
+	}
+	t.followUp(s, d.Key, false)
+}
+
+// endLoad ends the load and reports whether it must be restarted.
+func (t *Tenant) endLoad(s *store, l *load, err error) (again bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.load = nil
+	close(l.done)
+	whole := err == nil && (l.pages <= 1 || s.kind.Snapshot) || errors.Is(err, ErrAbsent)
+	if t.closed || !whole {
+		return false
+	}
+	if l.overflow {
+		return true
+	}
+	t.removeUnlisted(s, l)
+	if !l.incomplete {
+		ttl := s.kind.TTL
+		if err != nil {
+			ttl = s.kind.NegativeTTL
+		}
+		s.complete.Store(&completeness{generation: l.generation, verified: l.start, expires: l.start.add(jitter(ttl))})
+	}
+	return false
+}
+
+// removeUnlisted removes what was verified before a list that does not have
+// it: by the origin's word it does not exist.
+func (t *Tenant) removeUnlisted(s *store, l *load) {
+	table := s.table.Load()
+	for at := range table.slots {
+		e := table.slots[at].Load()
+		if e == nil || e == tombstone || e.verified >= l.start {
+			continue
+		}
+		_, listed := l.keys[e.key()]
+		_, marked := l.marks[e.key()]
+		if !listed && !marked {
+			t.removeAt(s, table, at)
+		}
+	}
+	t.shrink(s)
+}
+
+// mark notes that an event named a key while a list is in flight.
+func (s *store) mark(key string, versioned bool) {
+	switch l := s.load; {
+	case l == nil:
+	case len(l.marks) >= maxMarks:
+		l.overflow = true
+	default:
+		l.marks[key] = l.marks[key] || !versioned
+	}
+}

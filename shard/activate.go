@@ -1,0 +1,53 @@
+package shard
+
+import "github.com/puzpuzpuz/xsync/v4"
+
+// activate makes a tenant active and follows its channels; nil if a limit of
+// the node is reached. Of several callers at once, one does. Following happens
+// under the map's lock, so that it and letting go cannot overtake each other.
+func (n *Node) activate(name string) *tenant {
+	t, _ := n.tenants.Compute(name, func(old *tenant, loaded bool) (*tenant, xsync.ComputeOp) {
+		if loaded || !n.admit(name) {
+			return old, xsync.CancelOp
+		}
+		conn := n.bus.Conn(name)
+		t := newTenant(name, n.cache.NewTenant(name, n.links[conn]))
+		n.bus.Follow(name)
+		return t, xsync.UpdateOp
+	})
+	return t
+}
+
+// admit takes a place among the active tenants.
+func (n *Node) admit(name string) bool {
+	if n.active.Add(1) > n.limit && !n.preload[name] || !n.preload[name] && !n.activations.Allow() {
+		n.active.Add(-1)
+		n.metrics.refused.Inc()
+		return false
+	}
+	return true
+}
+
+// letGo ends an activation: no more events, entries freed. A read that found
+// it before reads through.
+func (n *Node) letGo(t *tenant) {
+	if !t.drain() {
+		return
+	}
+	n.tenants.Compute(t.name, func(current *tenant, _ bool) (*tenant, xsync.ComputeOp) {
+		if current != t {
+			return current, xsync.CancelOp
+		}
+		n.bus.Unfollow(t.name)
+		return nil, xsync.DeleteOp
+	})
+	t.cache.Close()
+	n.active.Add(-1)
+}
+
+func (n *Node) letGoOfAll() {
+	n.tenants.Range(func(_ string, t *tenant) bool {
+		n.letGo(t)
+		return true
+	})
+}

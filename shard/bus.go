@@ -1,0 +1,69 @@
+package shard
+
+import (
+	"time"
+
+	"github.com/tenantry/tenantry/cache"
+	"github.com/tenantry/tenantry/subscriber"
+)
+
+var _ subscriber.Handler = (*Node)(nil)
+
+// Confirmed implements [subscriber.Handler]: a generation of the tenant
+// begins, and its lists are read.
+func (n *Node) Confirmed(_ int, name string) {
+	t, ok := n.tenants.Load(name)
+	if !ok {
+		return // let go meanwhile
+	}
+	t.cache.Confirmed()
+	if t.confirmed(n.critical) {
+		n.queue.add(t)
+	}
+}
+
+// Event implements [subscriber.Handler]: it applies what the event says.
+func (n *Node) Event(e *subscriber.Event) {
+	t, ok := n.tenants.Load(e.Tenant)
+	if !ok {
+		return
+	}
+	n.metrics.lag(e.OccurredAt)
+	if e.TenantDeleted {
+		n.letGo(t)
+		return
+	}
+	for i := range e.Changes {
+		c := &e.Changes[i]
+		outcome := t.cache.Apply(cache.Change{
+			Kind: n.kinds[c.Kind], Key: c.Key, Effect: effects[c.Effect], Value: c.Value,
+			Version: e.Version, Versioned: e.Versioned,
+		})
+		n.metrics.applied(c.Kind, outcome)
+	}
+}
+
+// effects translates the bus's effects to the cache's.
+var effects = [...]cache.Effect{
+	subscriber.Set: cache.Set, subscriber.Invalidate: cache.Invalidate, subscriber.Remove: cache.Remove,
+}
+
+// Refused implements [subscriber.Handler]: what was not applied may have
+// announced anything of the tenant (C5).
+func (n *Node) Refused(name, _ string, err *subscriber.RefusedError) {
+	n.metrics.refusedEvent(err.Reason)
+	if t, ok := n.tenants.Load(name); ok {
+		n.metrics.doubt(subscriber.CauseRefused)
+		t.cache.Doubt()
+	}
+}
+
+// Doubt implements [subscriber.Handler]: one increment for all tenants that
+// the connection carries (C5).
+func (n *Node) Doubt(conn int, cause subscriber.Cause) {
+	n.metrics.doubt(cause)
+	n.links[conn].Doubt()
+}
+
+// Proof implements [subscriber.Handler].
+func (n *Node) Proof(conn int, sent time.Time) { n.links[conn].Prove(sent) }

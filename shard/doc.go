@@ -1,0 +1,21 @@
+// Package shard decides which tenants live on this node and leads each through
+// its life: it activates a tenant on its first read, follows its channels on
+// the bus, loads its critical kinds, applies its events, and lets go of it when
+// it is idle.
+//
+// # A tenant's life
+//
+//	cold → subscribing → loading → live → draining → cold
+//
+// A tenant is cold while this node has no [tenant] for it. The other states
+// are a field of that type, guarded by its mutex; see its documentation for
+// who moves it. Doubt is not a state but a higher generation, kept in package
+// cache.
+//
+// # Goroutines
+//
+// [Node.Run] owns them: a fixed number of loaders, and one that looks for idle
+// tenants and repeats failed loads. The methods that the bus calls
+// ([subscriber.Handler]) never wait: they apply an event or move a tenant on
+// and return.
+package shard

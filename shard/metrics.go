@@ -1,0 +1,58 @@
+package shard
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/tenantry/tenantry/cache"
+	"github.com/tenantry/tenantry/subscriber"
+)
+
+type metrics struct {
+	events      *prometheus.CounterVec
+	doubts      *prometheus.CounterVec
+	eventLag    prometheus.Histogram
+	refused     prometheus.Counter
+	failedLoads prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
+	f := promauto.With(reg)
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tenantry_active_tenants", Help: "Tenants active on this node."},
+		func() float64 { return float64(n.Active()) })
+	return &metrics{
+		events: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenantry_events_total", Help: "Changes that events announced, by kind, effect, and the reason of a refusal.",
+		}, []string{"kind", "effect", "reason"}),
+		doubts: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenantry_doubts_total", Help: "Signs that an event may have been lost, by cause.",
+		}, []string{"cause"}),
+		eventLag: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "tenantry_event_lag_seconds", Help: "Time from an event's occurredAt to its being applied; the clocks are two machines'.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}),
+		refused: f.NewCounter(prometheus.CounterOpts{
+			Name: "tenantry_activations_refused_total", Help: "Activations that limits.active_tenants or limits.activations_per_second refused.",
+		}),
+		failedLoads: f.NewCounter(prometheus.CounterOpts{
+			Name: "tenantry_failed_loads_total", Help: "Loads of a tenant's lists that failed and are repeated.",
+		}),
+	}
+}
+
+func (m *metrics) applied(kind string, o cache.Outcome) {
+	m.events.WithLabelValues(kind, string(o), "").Inc()
+}
+
+func (m *metrics) refusedEvent(reason string) { m.events.WithLabelValues("", "refused", reason).Inc() }
+
+func (m *metrics) doubt(c subscriber.Cause) { m.doubts.WithLabelValues(string(c)).Inc() }
+
+// lag records an event's age where the publisher gave its time.
+func (m *metrics) lag(occurred time.Time) {
+	if !occurred.IsZero() {
+		m.eventLag.Observe(max(0, time.Since(occurred).Seconds()))
+	}
+}

@@ -1,0 +1,177 @@
+package shard
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/puzpuzpuz/xsync/v4"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/tenantry/tenantry/cache"
+	"github.com/tenantry/tenantry/subscriber"
+)
+
+// bus is what the node asks of the bus. Both calls return at once; what they
+// lead to comes through the node's [subscriber.Handler] methods.
+type bus interface {
+	// Follow adds tenants to those whose channels are to be subscribed.
+	Follow(tenants ...string)
+	// Unfollow takes tenants out of them.
+	Unfollow(tenants ...string)
+	// Conn returns which connection carries a tenant.
+	Conn(tenant string) int
+	// Status returns the state of each connection.
+	Status() []subscriber.ConnStatus
+}
+
+// Config configures a [Node]. Every field without a default is required.
+type Config struct {
+	// Kinds are all kinds, as the cache was given them.
+	Kinds []*cache.Kind
+	Cache *cache.Cache
+	// Preload names tenants that are activated at the start and never idle.
+	Preload []string
+	// IdleTimeout is the time without a read after which a tenant is let go.
+	// Default 15 minutes.
+	IdleTimeout time.Duration
+	// ActiveTenants bounds the tenants that are active at once. Default 100,000.
+	ActiveTenants int
+	// ActivationsPerSecond bounds the rate at which they become active; a
+	// second's worth may come at once. Default 1,000.
+	ActivationsPerSecond int
+	// ResyncPerSecond bounds the lists read again per second after a reconnect of the bus.
+	// Default 500.
+	ResyncPerSecond int
+	// Logger gets what an operator should know. Default: none.
+	Logger *slog.Logger
+	// Registerer gets the metrics. Default: none.
+	Registerer prometheus.Registerer
+}
+
+// Node holds the tenants of this node.
+type Node struct {
+	kinds       map[string]*cache.Kind
+	names       []string // of the kinds, in order
+	critical    []*cache.Kind
+	cache       *cache.Cache
+	bus         bus
+	links       []*cache.Link
+	preload     map[string]bool
+	idleTimeout time.Duration
+	limit       int64
+	activations *rate.Limiter
+	resyncs     *rate.Limiter
+	log         *slog.Logger
+	metrics     *metrics
+
+	tenants  *xsync.Map[string, *tenant]
+	active   atomic.Int64
+	queue    queue
+	draining atomic.Bool // Run is ending
+}
+
+// Defaults, as the configuration documents them.
+const (
+	defaultIdleTimeout     = 15 * time.Minute
+	defaultActiveTenants   = 100_000
+	defaultActivations     = 1000
+	defaultResyncPerSecond = 500
+)
+
+// New returns a node without tenants. [Node.Connect] gives it its bus.
+func New(cfg Config) *Node {
+	n := &Node{
+		kinds: make(map[string]*cache.Kind), cache: cfg.Cache, preload: make(map[string]bool),
+		idleTimeout: or(cfg.IdleTimeout, defaultIdleTimeout), limit: int64(or(cfg.ActiveTenants, defaultActiveTenants)),
+		log: cfg.Logger, tenants: xsync.NewMap[string, *tenant](),
+	}
+	for _, k := range cfg.Kinds {
+		n.kinds[k.Name], n.names = k, append(n.names, k.Name)
+		if k.Class == cache.Critical && k.Listed {
+			n.critical = append(n.critical, k)
+		}
+	}
+	for _, name := range cfg.Preload {
+		n.preload[name] = true
+	}
+	n.activations = limiter(or(cfg.ActivationsPerSecond, defaultActivations))
+	n.resyncs = limiter(or(cfg.ResyncPerSecond, defaultResyncPerSecond))
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	n.queue.init()
+	n.metrics = newMetrics(cfg.Registerer, n)
+	return n
+}
+
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+func limiter(perSecond int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), perSecond) }
+
+// Connect gives the node its bus, of which it is the handler. It is called
+// once, before Run and before the first read.
+func (n *Node) Connect(b bus) {
+	n.bus = b
+	for range b.Status() {
+		n.links = append(n.links, n.cache.NewLink())
+	}
+}
+
+// Run activates the tenants to preload and keeps all tenants loaded, until ctx
+// ends; then it lets go of all of them.
+func (n *Node) Run(ctx context.Context) error {
+	for name := range n.preload {
+		n.activate(name)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for range loaders {
+		g.Go(func() error { return n.runLoader(ctx) })
+	}
+	g.Go(func() error { return n.runCaretaker(ctx) })
+	err := g.Wait()
+	n.draining.Store(true)
+	n.letGoOfAll()
+	return err
+}
+
+// Read answers with the entry of a key; see [cache.Tenant.Read]. The tenant is
+// activated by its first read, which waits neither for its subscription nor
+// for its lists. An unknown kind is an [*UnknownKindError].
+func (n *Node) Read(ctx context.Context, tenant, kind, key string, o cache.ReadOptions) (cache.Answer, error) {
+	k, ok := n.kinds[kind]
+	if !ok {
+		return cache.Answer{}, &UnknownKindError{Kind: kind, Known: n.names}
+	}
+	t, ok := n.tenants.Load(tenant)
+	if !ok {
+		t = n.activate(tenant)
+	}
+	if t == nil {
+		return n.cache.Through(ctx, tenant, k, key, o)
+	}
+	return t.cache.Read(ctx, k, key, o)
+}
+
+// Active returns the number of active tenants.
+func (n *Node) Active() int { return int(n.active.Load()) }
+
+// State returns where a tenant is in its life on this node.
+func (n *Node) State(name string) State {
+	t, ok := n.tenants.Load(name)
+	if !ok {
+		return Cold
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state
+}
