@@ -1,0 +1,157 @@
+package subscriber
+
+import (
+	"context"
+	"fmt"
+)
+
+// handle takes the items out of the queue, in order, until the life has ended
+// and everything that came before is handled, or until parent ends.
+func (l *life) handle(parent, ctx context.Context) {
+	for {
+		batch, open := l.queue.take()
+		for i := range batch {
+			if parent.Err() != nil {
+				break
+			}
+			l.one(ctx, &batch[i])
+		}
+		l.repeat(ctx)
+		if len(batch) > 0 {
+			continue
+		}
+		if !open {
+			return
+		}
+		<-l.wake // the reader pokes it when it ends
+	}
+}
+
+// one handles an item. Once the life is lost only events are: they still say
+// what they say, and the doubt comes after them.
+func (l *life) one(ctx context.Context, i *item) {
+	l.heard = true
+	switch lost := ctx.Err() != nil; {
+	case i.what == itemMessage:
+		l.event(i)
+	case i.what == itemOversized:
+		l.oversized(i)
+	case i.what == itemGap:
+		l.handler.Doubt(l.id, CauseOverflow)
+	case lost:
+	case i.what == itemPong:
+		l.pong(i.payload)
+	case i.what == itemBeat:
+		l.beaten(i.payload)
+	default:
+		l.reply(i)
+	}
+}
+
+func (l *life) event(i *item) {
+	tenant, topic, ok := parseChannel(l.prefix, i.channel)
+	if !ok || !l.roster.follows(tenant) {
+		return
+	}
+	e, err := decode(tenant, topic, i.payload, l.kinds)
+	if err != nil {
+		l.refuse(tenant, topic, err)
+		return
+	}
+	l.handler.Event(e)
+}
+
+func (l *life) oversized(i *item) {
+	if tenant, topic, ok := parseChannel(l.prefix, i.channel); ok && l.roster.follows(tenant) {
+		l.refuse(tenant, topic, &RefusedError{Reason: "oversized", Detail: fmt.Sprintf("%d bytes", i.size)})
+	}
+}
+
+func (l *life) refuse(tenant, topic string, err *RefusedError) {
+	l.refused.log(tenant, topic, err)
+	l.handler.Refused(tenant, topic, err)
+}
+
+// reply counts a subscription reply.
+func (l *life) reply(i *item) {
+	l.replies++
+	if i.what == itemSubscribed {
+		l.channels.Add(1)
+	} else {
+		l.channels.Add(-1)
+	}
+	if i.channel == l.beatChannel {
+		if !l.beatState.CompareAndSwap(beatAsked, beatSubscribed) {
+			l.lose(CauseReconnect, errUnasked)
+		}
+		return
+	}
+	tenant, _, _ := parseChannel(l.prefix, i.channel)
+	confirmed, asked := l.roster.reply(tenant)
+	if !asked {
+		l.lose(CauseReconnect, errUnasked)
+	}
+	if confirmed {
+		l.confirm(tenant)
+	}
+}
+
+// repeat tells again of the confirmed tenants that were followed anew.
+func (l *life) repeat(ctx context.Context) {
+	for ctx.Err() == nil {
+		tenant, ok := l.roster.repeated()
+		if !ok {
+			return
+		}
+		l.confirm(tenant)
+	}
+}
+
+// confirm tells of a confirmed tenant. With the last one that proofs wait for,
+// it asks for a proof at once.
+func (l *life) confirm(tenant string) {
+	l.handler.Confirmed(l.id, tenant)
+	l.roster.told()
+	if !l.proven && l.roster.settled() {
+		poke(l.ping)
+	}
+}
+
+// pong handles a PING's return. The server answers in order, so the replies to
+// what was written before it must have come.
+func (l *life) pong(token string) {
+	p, ok := l.pings.take(token)
+	switch {
+	case !ok:
+	case l.replies < p.replies:
+		l.lose(CauseReconnect, errMissing)
+	default:
+		l.prove(p)
+	}
+}
+
+// beaten handles a beat. Only the token tells which it is: the text is anyone's
+// to write, so what is not outstanding is ignored.
+func (l *life) beaten(token string) {
+	p, ok := l.beats.take(token)
+	if !ok {
+		l.metrics.ignored.Inc()
+		return
+	}
+	l.prove(p)
+}
+
+// prove tells of a proof, unless a newer one has been told: a beat and a PING
+// travel to the server on different connections.
+func (l *life) prove(p probe) {
+	if !l.roster.settled() || l.proven && p.sent.Before(l.newest) {
+		return
+	}
+	l.newest = p.sent
+	if !l.proven {
+		l.proven = true
+		l.setLive(true, nil)
+		l.log.Info("bus connection live", "conn", l.id)
+	}
+	l.handler.Proof(l.id, p.sent)
+}

@@ -1,0 +1,45 @@
+package subscriber
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Publisher publishes events. Close it after use.
+type Publisher struct {
+	cfg    Config
+	client *redis.Client
+}
+
+// NewPublisher returns a publisher on the bus of cfg. It does no I/O.
+func NewPublisher(cfg Config) (*Publisher, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("bus: %w", err)
+	}
+	return &Publisher{cfg: cfg, client: redis.NewClient(cfg.options())}, nil
+}
+
+// Publish publishes one event on a tenant's channel and returns how many
+// subscribers the server gave it to. It tries once: after an error the event
+// may or may not have been published, and publishing again is safe.
+func (p *Publisher) Publish(ctx context.Context, tenant, topic string, payload []byte) (receivers int64, err error) {
+	if tenant == "" || topic == "" || strings.Contains(tenant, ":") {
+		return 0, fmt.Errorf("publish: tenant %q, topic %q: neither may be empty, nor the tenant contain ':'", tenant, topic)
+	}
+	return p.send(ctx, p.cfg.Channel(tenant, topic), payload)
+}
+
+func (p *Publisher) send(ctx context.Context, channel string, payload any) (int64, error) {
+	receivers, err := p.client.Publish(ctx, channel, payload).Result()
+	if err != nil {
+		return 0, fmt.Errorf("publish on %s: %w", channel, err)
+	}
+	return receivers, nil
+}
+
+// Close ends the publisher's connections.
+func (p *Publisher) Close() error { return p.client.Close() }
