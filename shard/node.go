@@ -71,7 +71,7 @@ type Node struct {
 	tenants  *xsync.Map[string, *tenant]
 	active   atomic.Int64
 	queue    queue
-	draining atomic.Bool // Run is ending
+	draining atomic.Bool
 }
 
 // Defaults, as the configuration documents them.
@@ -139,7 +139,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return n.runCaretaker(ctx) })
 	err := g.Wait()
-	n.draining.Store(true)
+	n.Drain()
 	n.letGoOfAll()
 	return err
 }
@@ -161,6 +161,12 @@ func (n *Node) Read(ctx context.Context, tenant, kind, key string, o cache.ReadO
 	}
 	return t.cache.Read(ctx, k, key, o)
 }
+
+// Now is the clock of [cache.Answer.Position].
+func (n *Node) Now() time.Duration { return n.cache.Now() }
+
+// Drain says that the node is about to end: from now on it is not ready.
+func (n *Node) Drain() { n.draining.Store(true) }
 
 // Active returns the number of active tenants.
 func (n *Node) Active() int { return int(n.active.Load()) }
