@@ -1,0 +1,88 @@
+package rpc
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpcreflect"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenantry/tenantry/proto/gen/grpc/health/v1/healthv1connect"
+	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
+)
+
+// Config configures the handler of the rpc port. Node, Readiness and
+// Authenticate are required.
+type Config struct {
+	Node      Node
+	Readiness Readiness
+	// Authenticate finds out who asks. Nil: nobody is let in.
+	Authenticate Authenticate
+	// Name of the node, as its answers give it.
+	Name string
+	// Epoch of the ring the node has. Default: always 0, no ring.
+	Epoch func() uint64
+	// Logger gets what callers must not see. Default: discarded.
+	Logger *slog.Logger
+	// Registerer gets the metrics. Default: none.
+	Registerer prometheus.Registerer
+}
+
+// NewHandler returns the handler of the rpc port.
+func NewHandler(cfg Config) http.Handler {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Epoch == nil {
+		cfg.Epoch = func() uint64 { return 0 }
+	}
+	e := &edge{authenticate: cfg.Authenticate, metrics: newMetrics(cfg.Registerer), log: cfg.Logger}
+	r := &reader{node: cfg.Node, name: cfg.Name, epoch: cfg.Epoch, boot: newBoot(), report: e.report}
+	h := &handler{services: make(map[string]http.Handler), rest: newFacade(e, r)}
+	h.mountServices(e, r, cfg.Readiness)
+	return h
+}
+
+// handler routes by the service that a path begins with; every other path is
+// for the REST facade. A ServeMux would clean paths and redirect.
+type handler struct {
+	services map[string]http.Handler
+	rest     http.Handler
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if service, _, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); ok {
+		if s := h.services[service]; s != nil {
+			s.ServeHTTP(w, r)
+			return
+		}
+	}
+	h.rest.ServeHTTP(w, r)
+}
+
+// mountServices mounts what is served to callers. PeerService is for nodes, and
+// is not among them.
+func (h *handler) mountServices(e *edge, r *reader, readiness Readiness) {
+	names := []string{
+		tenantryv1connect.CacheServiceName, tenantryv1connect.EntitlementServiceName,
+		tenantryv1connect.ClusterServiceName, healthv1connect.HealthName,
+	}
+	health := &healthService{readiness: readiness, services: make(map[string]bool)}
+	for _, name := range names {
+		health.services[name] = true
+	}
+	options := connect.WithHandlerOptions(e.options(), compression(), connect.WithCodec(codec{}))
+	h.mount(tenantryv1connect.NewCacheServiceHandler(&cacheService{reader: r}, options))
+	h.mount(tenantryv1connect.NewEntitlementServiceHandler(&entitlementService{reader: r}, options))
+	h.mount(tenantryv1connect.NewClusterServiceHandler(tenantryv1connect.UnimplementedClusterServiceHandler{}, options))
+	h.mount(healthv1connect.NewHealthHandler(health, options))
+	reflector := grpcreflect.NewStaticReflector(names...)
+	h.mount(grpcreflect.NewHandlerV1(reflector, options))
+	h.mount(grpcreflect.NewHandlerV1Alpha(reflector, options))
+}
+
+func (h *handler) mount(path string, service http.Handler) {
+	h.services[strings.Trim(path, "/")] = service
+}

@@ -1,0 +1,126 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tenantry/tenantry/cache"
+)
+
+// newFacade returns the REST side with all its routes.
+func newFacade(e *edge, r *reader) *facade {
+	f := &facade{edge: e, reader: r}
+	f.route("/api/credits/check/{operation}", f.credits)
+	f.route("/api/users/{userId}", f.document(kindUser, "userId"))
+	f.route("/api/hierarchy/{entityId}", f.document(kindHierarchy, "entityId"))
+	f.route("/api/roles/{roleId}/permissions", f.permissions)
+	f.route("/v1/tenants/{tenant}/entries/{kind}/{key}", f.entry)
+	return f
+}
+
+func (f *facade) route(pattern string, answer func(context.Context, *http.Request, []string) (reply, error)) {
+	f.routes = append(f.routes, route{
+		pattern: strings.Split(pattern[1:], "/"), answer: answer, metrics: f.edge.metrics.of(pattern),
+	})
+}
+
+// tenantOf returns the tenant of a request whose path names none: what the
+// header says, or the only tenant of the caller.
+func tenantOf(ctx context.Context, r *http.Request) (string, error) {
+	values := r.Header.Values(tenantHeader)
+	if len(values) > 1 {
+		return "", &fieldError{tenantHeader, "given more than once"}
+	}
+	if len(values) == 1 {
+		return values[0], validateTenant(tenantHeader, values[0])
+	}
+	if c := callerOf(ctx); c != nil && !c.AllTenants && len(c.Tenants) == 1 {
+		return c.Tenants[0], nil
+	}
+	return "", &fieldError{tenantHeader, "missing"}
+}
+
+func (f *facade) entry(ctx context.Context, _ *http.Request, args []string) (reply, error) {
+	a, err := f.read(ctx, entry{args[0], args[1], args[2]}, "key", unbounded)
+	return replyOf(a), err
+}
+
+func replyOf(a cache.Answer) reply { return reply{body: a.Value, state: a.State, age: a.Age} }
+
+// document answers with an entry of a kind as it is.
+func (f *facade) document(kind, field string) func(context.Context, *http.Request, []string) (reply, error) {
+	return func(ctx context.Context, r *http.Request, args []string) (reply, error) {
+		tenant, err := tenantOf(ctx, r)
+		if err != nil {
+			return reply{}, err
+		}
+		a, err := f.read(ctx, entry{tenant, kind, args[0]}, field, unbounded)
+		return replyOf(a), err
+	}
+}
+
+func (f *facade) permissions(ctx context.Context, r *http.Request, args []string) (reply, error) {
+	tenant, err := tenantOf(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	e := entry{tenant, kindRole, args[0]}
+	a, err := f.read(ctx, e, "roleId", unbounded)
+	if err != nil {
+		return reply{}, err
+	}
+	raw := memberOf(a.Value, "permissions")
+	if raw == nil {
+		return reply{}, &unusableError{e, "permissions"}
+	}
+	answer := replyOf(a)
+	answer.body, err = marshal(struct {
+		RoleID      string          `json:"roleId"`
+		Permissions json.RawMessage `json:"permissions"`
+	}{e.key, raw})
+	return answer, err
+}
+
+func (f *facade) credits(ctx context.Context, r *http.Request, args []string) (reply, error) {
+	tenant, err := tenantOf(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	user, err := userOf(r.URL)
+	if err != nil {
+		return reply{}, err
+	}
+	c, err := f.checkCredits(ctx, &creditsQuestion{tenant: tenant, operation: args[0], user: user, userField: "userId"})
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := marshal(struct {
+		Operation        string          `json:"operation"`
+		CreditCost       json.RawMessage `json:"creditCost"`
+		CanAfford        bool            `json:"canAfford"`
+		AvailableCredits json.RawMessage `json:"availableCredits,omitempty"`
+	}{args[0], c.rawCost, c.canAfford, c.rawAvailable})
+	return reply{body: body, state: c.composed.worst.State, age: c.composed.worst.Age}, err
+}
+
+// userOf returns the user a query names, if it names one. One that is named and
+// empty is a mistake: without a user everything can be afforded.
+func userOf(u *url.URL) (string, error) {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return "", &fieldError{"query", "is not percent-encoded as it should be"}
+	}
+	switch users, given := query["userId"]; {
+	case !given:
+		return "", nil
+	case len(users) > 1:
+		return "", &fieldError{"userId", "given more than once"}
+	case users[0] == "":
+		return "", &fieldError{"userId", "empty"}
+	default:
+		return users[0], nil
+	}
+}

@@ -1,0 +1,3 @@
+// Package rpctest provides a fake node, for tests of what stands in front of
+// one.
+package rpctest

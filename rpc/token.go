@@ -1,0 +1,169 @@
+package rpc
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/tenantry/tenantry/cache"
+)
+
+// A token stands for the state of up to maxParts entries. Its bytes, all
+// numbers big endian:
+//
+//	format (1) | boot (8) | parts (1) | each: flags (1) entry (8) position (8) [version (8)]
+//
+// boot is random for each process: positions are comparable within one only.
+// entry is a hash of the entry's names; bit 0 of flags says that there is a
+// version. Tokens are not secret and need not be genuine: a forged one can only
+// ask for more recent values, as max_age and min_version can.
+const (
+	tokenFormat = 1
+	tokenHeader = 1 + 8 + 1
+	maxPartSize = 1 + 8 + 8 + 8
+	maxParts    = 2
+	maxToken    = tokenHeader + maxParts*maxPartSize
+
+	flagVersioned = 1
+)
+
+var errToken = &fieldError{"after", "is not a token"}
+
+// part is what a token says of one entry.
+type part struct {
+	entry     uint64
+	position  time.Duration
+	version   uint64
+	versioned bool
+}
+
+func partOf(e entry, a *cache.Answer) part {
+	return part{entry: e.hash(), position: a.Position, version: a.Version, versioned: a.Versioned}
+}
+
+// hash tells entries apart, the same on every node. The odd multiplier (of
+// xxhash) makes the order of the names matter.
+func (e entry) hash() uint64 {
+	const multiplier = 11400714785074694791
+	h := xxhash.Sum64String(e.tenant)*multiplier + xxhash.Sum64String(e.kind)
+	return h*multiplier + xxhash.Sum64String(e.key)
+}
+
+// newBoot draws the identity of this process.
+func newBoot() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// appendToken appends the token of the parts, at most maxParts.
+func appendToken(b []byte, boot uint64, parts ...part) []byte {
+	b = append(b, tokenFormat)
+	b = binary.BigEndian.AppendUint64(b, boot)
+	b = append(b, byte(len(parts)))
+	for _, p := range parts {
+		b = p.append(b)
+	}
+	return b
+}
+
+func (p part) append(b []byte) []byte {
+	var flags byte
+	if p.versioned {
+		flags |= flagVersioned
+	}
+	b = append(b, flags)
+	b = binary.BigEndian.AppendUint64(b, p.entry)
+	b = binary.BigEndian.AppendUint64(b, uint64(p.position))
+	if p.versioned {
+		b = binary.BigEndian.AppendUint64(b, p.version)
+	}
+	return b
+}
+
+// token is a decoded token; the zero value bounds nothing.
+type token struct {
+	boot  uint64
+	n     int
+	parts [maxParts]part
+}
+
+// decodeToken reads what appendToken wrote; no bytes are the zero token.
+func decodeToken(b []byte) (t token, err error) {
+	if len(b) == 0 {
+		return token{}, nil
+	}
+	if len(b) < tokenHeader || b[0] != tokenFormat {
+		return token{}, errToken
+	}
+	t.boot, t.n = binary.BigEndian.Uint64(b[1:]), int(b[9])
+	if t.n < 1 || t.n > maxParts {
+		return token{}, errToken
+	}
+	b = b[tokenHeader:]
+	for i := range t.n {
+		if b, err = t.parts[i].decode(b); err != nil {
+			return token{}, err
+		}
+	}
+	if len(b) != 0 {
+		return token{}, errToken
+	}
+	return t, nil
+}
+
+// decode reads a part from the start of b and returns what follows it.
+func (p *part) decode(b []byte) ([]byte, error) {
+	if len(b) < maxPartSize-8 || b[0]&^flagVersioned != 0 {
+		return nil, errToken
+	}
+	p.versioned = b[0] == flagVersioned
+	p.entry = binary.BigEndian.Uint64(b[1:])
+	p.position = time.Duration(binary.BigEndian.Uint64(b[9:]))
+	b = b[maxPartSize-8:]
+	if p.position < 0 {
+		return nil, errToken
+	}
+	if !p.versioned {
+		return b, nil
+	}
+	if len(b) < 8 {
+		return nil, errToken
+	}
+	p.version = binary.BigEndian.Uint64(b)
+	return b[8:], nil
+}
+
+// bound narrows o so that a read of e returns nothing older than the token. It
+// reports whether the token names e.
+func (t *token) bound(e entry, boot uint64, now time.Duration, o *cache.ReadOptions) (bool, error) {
+	if t.n == 0 {
+		return false, nil
+	}
+	hash := e.hash()
+	for _, p := range t.parts[:t.n] {
+		if p.entry == hash {
+			return true, p.bound(t.boot == boot, now, o)
+		}
+	}
+	return false, nil
+}
+
+// bound narrows o by one part. A position is comparable only within the process
+// that gave it; what has no version either, another process reads anew.
+func (p part) bound(ours bool, now time.Duration, o *cache.ReadOptions) error {
+	if p.versioned {
+		o.MinVersion = max(o.MinVersion, p.version)
+	}
+	switch {
+	case ours && p.position > now:
+		return errToken // nothing was ever current in the future
+	case ours:
+		o.MinPosition = max(o.MinPosition, p.position)
+	case p.version == 0:
+		o.MaxAge, o.HasMaxAge = 0, true
+	}
+	return nil
+}

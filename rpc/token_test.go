@@ -1,0 +1,109 @@
+package rpc
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tenantry/tenantry/cache"
+)
+
+func TestTokenBoundsOnlyItsEntry(t *testing.T) {
+	const ours, other = 1, 2
+	e := entry{"acme", "role", "admin"}
+	versioned := cache.Answer{Position: 7, Version: 3, Versioned: true}
+	plain := cache.Answer{Position: 7}
+	for _, test := range []struct {
+		name   string
+		boot   uint64
+		answer cache.Answer
+		want   cache.ReadOptions
+	}{
+		{"our own position", ours, plain, cache.ReadOptions{MinPosition: 7}},
+		{"our own position and version", ours, versioned, cache.ReadOptions{MinPosition: 7, MinVersion: 3}},
+		{"another node's version", other, versioned, cache.ReadOptions{MinVersion: 3}},
+		{"another node's position means nothing here", other, plain, cache.ReadOptions{HasMaxAge: true}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tok, err := decodeToken(appendToken(nil, test.boot, partOf(e, &test.answer)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got cache.ReadOptions
+			if named, err := tok.bound(e, ours, time.Hour, &got); !named || err != nil {
+				t.Fatalf("bound: %v, %v", named, err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+			for _, e := range []entry{{"acme", "role", "adm"}, {"acme", "admin", "role"}, {"acm", "erole", "admin"}} {
+				if named, _ := tok.bound(e, ours, time.Hour, &got); named {
+					t.Errorf("the token names %v", e)
+				}
+			}
+		})
+	}
+}
+
+func TestTokenKeepsStricterBounds(t *testing.T) {
+	p := part{entry: entry{}.hash(), position: 7, version: 3, versioned: true}
+	o := cache.ReadOptions{MinPosition: 9, MinVersion: 5}
+	if err := p.bound(true, 10, &o); err != nil || o.MinPosition != 9 || o.MinVersion != 5 {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestTokenOfTheFutureIsNone(t *testing.T) {
+	p := part{position: 11}
+	if err := p.bound(true, 10, new(cache.ReadOptions)); err == nil {
+		t.Error("a position that the clock has not reached was accepted")
+	}
+}
+
+func TestTokenRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOfN(rapid.Custom(drawPart), 1, maxParts).Draw(t, "parts")
+		boot := rapid.Uint64().Draw(t, "boot")
+		b := appendToken(nil, boot, parts...)
+		if len(b) > maxToken {
+			t.Fatalf("%d bytes", len(b))
+		}
+		got, err := decodeToken(b)
+		if err != nil || got.boot != boot || got.n != len(parts) {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		for i, p := range parts {
+			if got.parts[i] != p {
+				t.Fatalf("part %d: got %+v, want %+v", i, got.parts[i], p)
+			}
+		}
+		if _, err := decodeToken(b[:rapid.IntRange(1, len(b)-1).Draw(t, "cut")]); err == nil {
+			t.Fatal("a token that was cut was accepted")
+		}
+	})
+}
+
+func drawPart(t *rapid.T) part {
+	p := part{entry: rapid.Uint64().Draw(t, "entry"), position: time.Duration(rapid.Int64Min(0).Draw(t, "position"))}
+	if p.versioned = rapid.Bool().Draw(t, "versioned"); p.versioned {
+		p.version = rapid.Uint64().Draw(t, "version")
+	}
+	return p
+}
+
+func FuzzToken(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(appendToken(nil, 1, part{entry: 2, position: 3}))
+	f.Add(appendToken(nil, 1, part{entry: 2, position: 3, version: 4, versioned: true}, part{entry: 5}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tok, err := decodeToken(b)
+		if err != nil || tok.n == 0 {
+			return
+		}
+		if again := appendToken(nil, tok.boot, tok.parts[:tok.n]...); string(again) != string(b) {
+			t.Errorf("%x was read as %x", b, again)
+		}
+	})
+}
