@@ -1,0 +1,126 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenantry/tenantry/cache"
+	"github.com/tenantry/tenantry/cache/origin"
+	"github.com/tenantry/tenantry/cmd/tenantry/config"
+	"github.com/tenantry/tenantry/rpc"
+	"github.com/tenantry/tenantry/shard"
+	"github.com/tenantry/tenantry/subscriber"
+)
+
+// Node is one node of Tenantry in this process.
+type Node struct {
+	log     *slog.Logger
+	origin  *origin.Reader
+	cache   *cache.Cache
+	shard   *shard.Node
+	bus     *subscriber.Subscriber
+	rpc     *rpc.Server
+	admin   *rpc.Server
+	rpcAt   net.Addr
+	adminAt net.Addr
+}
+
+// New puts a node together and binds its ports, so that a port in use is an
+// error at once. Close it with Run.
+func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
+	n, reg := &Node{log: log}, prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	set, err := cfg.Kinds.Set()
+	if err != nil {
+		return nil, err
+	}
+	if n.origin, err = newOrigin(cfg, set, log, reg); err != nil {
+		return nil, err
+	}
+	n.cache = newCache(cfg, set, n.origin, log, reg)
+	n.shard = newShard(cfg, set, n.cache, log, reg)
+	if n.bus, err = newBus(cfg, set, n.shard, log, reg); err != nil {
+		return nil, err
+	}
+	n.shard.Connect(n.bus)
+	return n, n.listen(cfg, reg)
+}
+
+// listen binds both ports.
+func (n *Node) listen(cfg *config.Config, reg *prometheus.Registry) error {
+	name, err := nodeName(cfg)
+	if err != nil {
+		return err
+	}
+	rpcListener, err := bind("listen.rpc", cfg.Listen.RPC)
+	if err != nil {
+		return err
+	}
+	adminListener, err := bind("listen.admin", cfg.Listen.Admin)
+	if err != nil {
+		return errors.Join(err, rpcListener.Close())
+	}
+	n.rpcAt, n.adminAt = rpcListener.Addr(), adminListener.Addr()
+	n.rpc = rpc.NewServer(rpcListener, rpc.NewHandler(rpc.Config{
+		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, Logger: n.log, Registerer: reg,
+	}), n.log)
+	n.admin = rpc.NewServer(adminListener, rpc.NewAdmin(n.shard, reg), n.log)
+	return nil
+}
+
+func bind(key string, at config.Address) (net.Listener, error) {
+	l, err := net.Listen("tcp", string(at))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; free the port or configure another", key, err)
+	}
+	return l, nil
+}
+
+func nodeName(cfg *config.Config) (string, error) {
+	if cfg.Node.Name != "" {
+		return cfg.Node.Name, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("node.name is empty and the host has none: %w", err)
+	}
+	return name, nil
+}
+
+// RPC returns the address of the rpc port.
+func (n *Node) RPC() string { return n.rpcAt.String() }
+
+// Admin returns the address of the admin port.
+func (n *Node) Admin() string { return n.adminAt.String() }
+
+// Readiness says whether the node should get requests; see [shard.Node.Readiness].
+func (n *Node) Readiness() (ready bool, reasons, degraded []string) { return n.shard.Readiness() }
+
+// Run serves until ctx ends, then stops in order. It returns when everything
+// that it started has ended: nil, or what failed.
+func (n *Node) Run(ctx context.Context) error {
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, inner := errgroup.WithContext(inner)
+	for _, run := range []func(context.Context) error{n.bus.Run, n.cache.Run, n.shard.Run, n.admin.Run} {
+		g.Go(func() error { return run(inner) })
+	}
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	defer context.AfterFunc(inner, stopServing)()
+	defer context.AfterFunc(ctx, n.shard.Drain)()
+
+	err := n.rpc.Run(serving)
+	stop()
+	err = errors.Join(err, g.Wait())
+	n.origin.Close()
+	return err
+}
