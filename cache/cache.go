@@ -114,6 +114,9 @@ func (c *Cache) Run(ctx context.Context) error {
 	return err
 }
 
+// Now is the clock of [Answer.Position].
+func (c *Cache) Now() time.Duration { return time.Duration(c.clock.now()) }
+
 // Bytes returns the bytes charged to all tenants.
 func (c *Cache) Bytes() int64 { return c.bytes.Load() }
 

@@ -1,0 +1,71 @@
+# Needs Go, make and git; see CONTRIBUTING.md. Tools come as Go modules, each
+# set in a modfile of its own, so that the product's go.mod stays small.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# What "tenantry version" prints: a tag, or the commit, or dev without git.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Settings of the demo, such as ARGS='--tenants 100 --traffic'.
+ARGS ?=
+# Which benchmarks, and how long each.
+BENCH ?= .
+BENCHTIME ?= 1s
+# How long each fuzz target runs.
+FUZZTIME ?= 5s
+# The bound of one package's tests: a hanging test shows its goroutines.
+TEST_TIMEOUT ?= 5m
+
+GOLANGCI_LINT := go tool -modfile=.golangci.mod golangci-lint
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build bin/tenantry
+	go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o bin/tenantry ./cmd/tenantry
+
+.PHONY: test
+test: ## Run all tests under the race detector (installs redis-server if it may)
+	@bash .ci/prepare-tests
+	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: lint
+lint: ## Check style, layering, formatting, go.mod
+	go vet ./...
+	go fix -diff ./...
+	go mod tidy -diff
+	$(GOLANGCI_LINT) run ./...
+	@bash .ci/check-sleeps
+
+.PHONY: fmt
+fmt: ## Format the code and apply go fix
+	go fix ./...
+	$(GOLANGCI_LINT) fmt ./...
+
+.PHONY: generate
+generate: ## Generate proto/gen from the protos
+	cd proto && go tool -modfile=tools.mod buf generate
+
+.PHONY: check-generate
+check-generate: ## Check that proto/gen is up to date and nothing published breaks
+	@bash .ci/check-generate
+
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH=regexp BENCHTIME=1s)
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (5s), stopping at the first finding
+	@bash .ci/fuzz $(FUZZTIME)
+
+.PHONY: demo
+demo: build ## Run everything in one process, with requests to copy (ARGS='--help')
+	./bin/tenantry demo $(ARGS)
+
+.PHONY: ci
+ci: lint check-generate build fuzz test ## What CI runs: all of the checks
