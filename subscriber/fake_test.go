@@ -283,7 +283,7 @@ func bubble(t *testing.T, cfg Config, f func(t *testing.T, b *fakeBus, s *Subscr
 		go func() { done <- s.Run(ctx) }()
 		f(t, b, s, r)
 		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) {
+		if err := <-done; err != nil {
 			t.Errorf("Run returned %v", err)
 		}
 	})

@@ -66,7 +66,7 @@ func distinct(names []string) []string {
 	return slices.Compact(names)
 }
 
-// Run keeps the connections alive until ctx ends, and returns its error when
+// Run keeps the connections alive until ctx ends, and returns nil when
 // everything it started has ended. A bus that cannot be reached is no error:
 // it is retried for ever, and [Subscriber.Status] says so.
 func (s *Subscriber) Run(ctx context.Context) error {
@@ -87,7 +87,7 @@ func (s *Subscriber) Run(ctx context.Context) error {
 		wg.Go(func() { c.run(ctx) })
 	}
 	wg.Wait()
-	return ctx.Err()
+	return nil
 }
 
 // Follow wants the tenants' channels subscribed. It does not wait: the handler

@@ -104,6 +104,9 @@ func (n *Node) Admin() string { return n.adminAt.String() }
 // Readiness says whether the node should get requests; see [shard.Node.Readiness].
 func (n *Node) Readiness() (ready bool, reasons, degraded []string) { return n.shard.Readiness() }
 
+// TenantState says where a tenant is in its life on this node, such as "live".
+func (n *Node) TenantState(tenant string) string { return n.shard.State(tenant).String() }
+
 // Run serves until ctx ends, then stops in order. It returns when everything
 // that it started has ended: nil, or what failed.
 func (n *Node) Run(ctx context.Context) error {
