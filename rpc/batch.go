@@ -16,7 +16,6 @@ const maxBatchBytes = 32 << 20
 // batch is one BatchGet in work. Results and freshness are each one allocation.
 type batch struct {
 	*reader
-	ctx     context.Context // of the call, which the batch does not outlive
 	request *tenantryv1.BatchGetRequest
 	now     time.Time
 	results []tenantryv1.BatchGetResult
@@ -29,10 +28,10 @@ func (s *cacheService) BatchGet(ctx context.Context, req *tenantryv1.BatchGetReq
 	}
 	n := len(req.GetItems())
 	b := &batch{
-		reader: s.reader, ctx: ctx, request: req, now: time.Now(),
+		reader: s.reader, request: req, now: time.Now(),
 		results: make([]tenantryv1.BatchGetResult, n), fresh: make([]freshness, n),
 	}
-	spread(n, b.read)
+	spread(n, func(i int) { b.read(ctx, i) })
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -57,18 +56,18 @@ func checkBatch(ctx context.Context, req *tenantryv1.BatchGetRequest) error {
 
 // read fills result i. A panic stays with its item: helpers have nobody above
 // them to recover it.
-func (b *batch) read(i int) {
+func (b *batch) read(ctx context.Context, i int) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.fail(i, &panicError{p, debug.Stack()})
 		}
 	}()
-	if err := b.readItem(i); err != nil {
+	if err := b.readItem(ctx, i); err != nil {
 		b.fail(i, err)
 	}
 }
 
-func (b *batch) readItem(i int) error {
+func (b *batch) readItem(ctx context.Context, i int) error {
 	item := b.request.GetItems()[i]
 	e := entry{b.request.GetTenant(), item.GetKind(), item.GetKey()}
 	if err := e.validateItem("key"); err != nil {
@@ -82,7 +81,7 @@ func (b *batch) readItem(i int) error {
 	if err != nil {
 		return err
 	}
-	a, err := b.node.Read(b.ctx, e.tenant, e.kind, e.key, o)
+	a, err := b.node.Read(ctx, e.tenant, e.kind, e.key, o)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		h := withCPU(bareHandler())
 		serveForBench(func(l net.Listener) { _ = http.Serve(l, h) })
 	default:
-		os.Exit(m.Run())
+		m.Run()
 	}
 }
 
@@ -46,7 +46,7 @@ func serveForBench(serve func(net.Listener)) {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("http://" + l.Addr().String())
+	_, _ = fmt.Fprintln(os.Stdout, "http://"+l.Addr().String())
 	go serve(l)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
@@ -125,7 +125,7 @@ func bareHandler() http.Handler {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { _ = rpc.NewServer(l, edgeHandler(), nil).Run(ctx) }()
-	c := tenantryv1connect.NewCacheServiceClient(http.DefaultClient, "http://"+l.Addr().String())
+	c := tenantryv1connect.NewCacheServiceClient(new(http.Client), "http://"+l.Addr().String())
 	b := new(bare)
 	for i := range benchKeys {
 		res, err := c.Get(ctx, benchGet(i))

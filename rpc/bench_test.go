@@ -59,6 +59,7 @@ func benchBatchGet(i int) *tenantryv1.BatchGetRequest {
 // child is a server process.
 type child struct {
 	url    string
+	http   *http.Client
 	client tenantryv1connect.CacheServiceClient
 	cpu    time.Duration // used by the calls of this run
 	wall   time.Duration
@@ -84,11 +85,11 @@ func startChild(b *testing.B, role string) *child {
 		b.Fatal(err)
 	}
 	hc := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchCallers, DisableCompression: true}}
-	return &child{url: url, client: tenantryv1connect.NewCacheServiceClient(hc, url, connect.WithAcceptCompression("gzip", nil, nil))}
+	return &child{url: url, http: hc, client: tenantryv1connect.NewCacheServiceClient(hc, url, connect.WithAcceptCompression("gzip", nil, nil))}
 }
 
 func (c *child) used(b *testing.B) time.Duration {
-	res, err := http.Get(c.url + "/cpu")
+	res, err := c.http.Get(c.url + "/cpu")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestLongCallsAreNotCut(t *testing.T) {
 		c := p.dial()
 		defer c.Close()
 		_, _ = fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
-		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusOK {
 			t.Errorf("got %v, %v", res, err)
 		}
 	})

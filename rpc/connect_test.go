@@ -302,4 +302,3 @@ func TestEntitlements(t *testing.T) {
 		wantCode(t, err, connect.CodeUnimplemented, "")
 	})
 }
-

@@ -46,8 +46,7 @@ func parseDecimal(text string) (decimal, bool) {
 		}
 		d.exponent = e
 	}
-	d.set(whole, fraction)
-	return d, true
+	return d.of(whole, fraction), true
 }
 
 func isDigits(s string) bool {
@@ -59,15 +58,16 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// set takes the digits before and after the point.
-func (d *decimal) set(whole, fraction string) {
+// of returns d with the digits that are written before and after the point.
+func (d decimal) of(whole, fraction string) decimal {
 	all := whole + fraction
 	significant := strings.TrimLeft(all, "0")
 	d.exponent += int64(len(whole) - (len(all) - len(significant)))
 	d.digits = strings.TrimRight(significant, "0")
 	if d.digits == "" {
-		*d = decimal{}
+		return decimal{}
 	}
+	return d
 }
 
 // compare returns -1, 0 or 1 as d is less than, equal to or greater than other.

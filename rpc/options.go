@@ -14,8 +14,8 @@ type bounds interface {
 	GetAfter() []byte
 }
 
-// unbounded bounds nothing.
-var unbounded bounds = (*tenantryv1.GetRequest)(nil)
+// unbounded returns bounds that bound nothing.
+func unbounded() bounds { return (*tenantryv1.GetRequest)(nil) }
 
 var errOtherEntry = &fieldError{"after", "is the token of another entry"}
 

@@ -23,7 +23,7 @@ func TestSegments(t *testing.T) {
 		"//api/users/x":             {"", "api", "users", "x"},
 		"/api/users/":               {"api", "users", ""},
 		"/api/users/a%20b+c":        {"api", "users", "a b+c"},
-		"/api/users/%E6%BC%A2":      {"api", "users", "漢"},
+		"/api/users/%D0%B6":         {"api", "users", "ж"},
 		"/api/users/a;b=c":          {"api", "users", "a;b=c"},
 		"/":                         {""},
 		"/1/2/3/4/5/6/7/8/9":        nil,
@@ -46,7 +46,7 @@ func TestSegments(t *testing.T) {
 // FuzzPath sends keys through net/http's parser, percent-encoded as one
 // segment, and any bytes as they are.
 func FuzzPath(f *testing.F) {
-	for _, s := range []string{"../x", "a/b", "%2e%2e", "..", "", "a?b#c", "漢", "\x00", `"`, "//", "+"} {
+	for _, s := range []string{"../x", "a/b", "%2e%2e", "..", "", "a?b#c", "ж", "\x00", `"`, "//", "+"} {
 		f.Add(s)
 	}
 	pattern := []string{"v1", "tenants", "{tenant}", "entries", "{kind}", "{key}"}

@@ -94,13 +94,13 @@ func TestRESTHeaders(t *testing.T) {
 		}
 	}
 	h.node.Set("123", "user", "u1", fresh(`{"userId":"u1","changed":1}`))
-	if res, _ := h.get(t, "/api/users/u1", "X-Tenant-Id", "123", "If-None-Match", etag); res.StatusCode != 200 || res.Header.Get("ETag") == etag {
+	if res, _ := h.get(t, "/api/users/u1", "X-Tenant-Id", "123", "If-None-Match", etag); res.StatusCode != http.StatusOK || res.Header.Get("ETag") == etag {
 		t.Errorf("changed: got %d", res.StatusCode)
 	}
-	if res, body := h.send(t, h1(t), http.MethodHead, "/api/users/u1", "X-Tenant-Id", "123"); res.StatusCode != 200 || body != "" || res.ContentLength != 27 {
+	if res, body := h.send(t, h1(t), http.MethodHead, "/api/users/u1", "X-Tenant-Id", "123"); res.StatusCode != http.StatusOK || body != "" || res.ContentLength != 27 {
 		t.Errorf("HEAD: got %d %q %d", res.StatusCode, body, res.ContentLength)
 	}
-	if res, body := h.send(t, h1(t), http.MethodPost, "/api/users/u1", "X-Tenant-Id", "123"); res.StatusCode != 405 || res.Header.Get("Allow") == "" {
+	if res, body := h.send(t, h1(t), http.MethodPost, "/api/users/u1", "X-Tenant-Id", "123"); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") == "" {
 		t.Errorf("POST: got %d %q", res.StatusCode, body)
 	}
 }
@@ -128,7 +128,7 @@ func TestRESTTenant(t *testing.T) {
 		{[]string{"X-Tenant-Id", "a", "X-Tenant-Id", "b"}, `{"error":"X-Tenant-Id: given more than once"}`},
 	} {
 		for _, path := range []string{"/api/users/u", "/api/credits/check/o", "/api/roles/r/permissions", "/api/hierarchy/e"} {
-			if res, body := h.get(t, path, test.headers...); res.StatusCode != 400 || body != test.body {
+			if res, body := h.get(t, path, test.headers...); res.StatusCode != http.StatusBadRequest || body != test.body {
 				t.Errorf("%s %v: got %d %s", path, test.headers, res.StatusCode, body)
 			}
 		}
@@ -146,7 +146,7 @@ func TestRESTKeysAreTakenAsTheyAre(t *testing.T) {
 		for name, c := range map[string]*http.Client{"h1": h1(t), "h2c": h2c(t)} {
 			res, _ := h.send(t, c, http.MethodGet, "/v1/tenants/t/entries/user/"+url.PathEscape(key))
 			reads := h.node.Reads()
-			if res.StatusCode != 404 || len(reads) != 1 || (reads[0].Entry != rpctest.Entry{Tenant: "t", Kind: "user", Key: key}) {
+			if res.StatusCode != http.StatusNotFound || len(reads) != 1 || (reads[0].Entry != rpctest.Entry{Tenant: "t", Kind: "user", Key: key}) {
 				t.Errorf("%s %q: got %d, %v", name, key, res.StatusCode, reads)
 			}
 		}

@@ -23,7 +23,7 @@ func newFacade(e *edge, r *reader) *facade {
 
 func (f *facade) route(pattern string, answer func(context.Context, *http.Request, []string) (reply, error)) {
 	f.routes = append(f.routes, route{
-		pattern: strings.Split(pattern[1:], "/"), answer: answer, metrics: f.edge.metrics.of(pattern),
+		pattern: strings.Split(pattern[1:], "/"), answer: answer, metrics: f.metrics.of(pattern),
 	})
 }
 
@@ -44,7 +44,7 @@ func tenantOf(ctx context.Context, r *http.Request) (string, error) {
 }
 
 func (f *facade) entry(ctx context.Context, _ *http.Request, args []string) (reply, error) {
-	a, err := f.read(ctx, entry{args[0], args[1], args[2]}, "key", unbounded)
+	a, err := f.read(ctx, entry{args[0], args[1], args[2]}, "key", unbounded())
 	return replyOf(a), err
 }
 
@@ -57,7 +57,7 @@ func (f *facade) document(kind, field string) func(context.Context, *http.Reques
 		if err != nil {
 			return reply{}, err
 		}
-		a, err := f.read(ctx, entry{tenant, kind, args[0]}, field, unbounded)
+		a, err := f.read(ctx, entry{tenant, kind, args[0]}, field, unbounded())
 		return replyOf(a), err
 	}
 }
@@ -68,7 +68,7 @@ func (f *facade) permissions(ctx context.Context, r *http.Request, args []string
 		return reply{}, err
 	}
 	e := entry{tenant, kindRole, args[0]}
-	a, err := f.read(ctx, e, "roleId", unbounded)
+	a, err := f.read(ctx, e, "roleId", unbounded())
 	if err != nil {
 		return reply{}, err
 	}

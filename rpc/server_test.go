@@ -142,7 +142,7 @@ func TestOnlyLargeAnswersAreCompressed(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
-		if got := res.Header.Get("Content-Encoding"); got != want || res.StatusCode != 200 {
+		if got := res.Header.Get("Content-Encoding"); got != want || res.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d %q", key, res.StatusCode, got)
 		}
 	}
@@ -176,7 +176,7 @@ func TestAdmin(t *testing.T) {
 	admin := httptest.NewServer(rpc.NewAdmin(node, reg))
 	defer admin.Close()
 	get := func(path string) (int, string) {
-		res, err := http.Get(admin.URL + path)
+		res, err := admin.Client().Get(admin.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -86,7 +86,7 @@ func TestPanicsStayInside(t *testing.T) {
 			t.Errorf("batch: %v, %v", res, err)
 		}
 	})
-	if res, body := h.get(t, "/v1/tenants/t/entries/user/u"); res.StatusCode != 500 || strings.Contains(body, "secret") {
+	if res, body := h.get(t, "/v1/tenants/t/entries/user/u"); res.StatusCode != http.StatusInternalServerError || strings.Contains(body, "secret") {
 		t.Errorf("REST: %d %s", res.StatusCode, body)
 	}
 }

@@ -63,13 +63,13 @@ func appendToken(b []byte, boot uint64, parts ...part) []byte {
 	b = append(b, tokenFormat)
 	b = binary.BigEndian.AppendUint64(b, boot)
 	b = append(b, byte(len(parts)))
-	for _, p := range parts {
-		b = p.append(b)
+	for i := range parts {
+		b = parts[i].append(b)
 	}
 	return b
 }
 
-func (p part) append(b []byte) []byte {
+func (p *part) append(b []byte) []byte {
 	var flags byte
 	if p.versioned {
 		flags |= flagVersioned
@@ -143,8 +143,8 @@ func (t *token) bound(e entry, boot uint64, now time.Duration, o *cache.ReadOpti
 		return false, nil
 	}
 	hash := e.hash()
-	for _, p := range t.parts[:t.n] {
-		if p.entry == hash {
+	for i := range t.parts[:t.n] {
+		if p := &t.parts[i]; p.entry == hash {
 			return true, p.bound(t.boot == boot, now, o)
 		}
 	}
@@ -153,7 +153,7 @@ func (t *token) bound(e entry, boot uint64, now time.Duration, o *cache.ReadOpti
 
 // bound narrows o by one part. A position is comparable only within the process
 // that gave it; what has no version either, another process reads anew.
-func (p part) bound(ours bool, now time.Duration, o *cache.ReadOptions) error {
+func (p *part) bound(ours bool, now time.Duration, o *cache.ReadOptions) error {
 	if p.versioned {
 		o.MinVersion = max(o.MinVersion, p.version)
 	}
