@@ -3,18 +3,21 @@ package cache
 // Apply applies what an event says of one entry and reports what became of it.
 // It neither waits nor reads the origin.
 func (t *Tenant) Apply(c Change) Outcome {
+	if !c.Versioned {
+		c.Version = 0
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.storeFor(c.Kind)
 	if s == nil || c.Kind.Class == OnDemand {
 		return OutcomeIgnoredOld
 	}
+	t.revoke(c.Kind, c.Key) // an old change too may be newer than what is in flight
+	s.mark(c.Key, c.Versioned)
 	old := s.entry(t.cache.hash(c.Key), c.Key)
 	if c.isOld(old) {
 		return OutcomeIgnoredOld
 	}
-	t.revoke(c.Kind, c.Key)
-	s.mark(c.Key, c.Versioned)
 	switch c.Effect {
 	case Set:
 		t.set(s, old, &c)
@@ -56,20 +59,35 @@ func (t *Tenant) revoke(k *Kind, key string) {
 	}
 }
 
-// set puts the value of an event. It is FRESH if its version is higher than
-// any known, else PROVISIONAL until the origin confirms it (C4).
+// set puts the value of an event. It is FRESH if it succeeds a version that is
+// known current, else PROVISIONAL until the origin confirms it (C4).
 func (t *Tenant) set(s *store, old *entry, c *Change) {
 	e := t.announced(s.kind, old, c)
 	e.fill(content{key: c.Key, value: c.Value})
 	contradicts := c.Versioned && old != nil && c.Version == old.known() && !old.is(invalidated|stub)
 	if c.Versioned && !contradicts {
 		e.flags |= versioned
-	} else if s.kind.ConfirmAfter > 0 {
+	}
+	switch {
+	case e.succeeds(old):
+		e.expires = min(e.expires, old.expires)
+	case s.kind.ConfirmAfter > 0:
 		e.flags |= provisional
 	}
 	if t.put(s, e) && e.is(provisional) {
 		t.schedule(s, c.Key, s.kind.ConfirmAfter)
 	}
+}
+
+// succeeds says that no version after that of e, which an event set, can have
+// been missed: the one before it is known to have been current when the
+// generation began, and the events since then have come. A version alone does
+// not say that. The event may be late, and a later one lost before it.
+//
+// The TTL goes on counting from the origin's last word (C10).
+func (e *entry) succeeds(old *entry) bool {
+	return old != nil && e.is(versioned) && old.is(versioned) && !old.is(provisional|stub) &&
+		old.generation == e.generation && e.generation.begun() && e.verified < old.expires
 }
 
 // remove makes the entry absent, to be confirmed at the origin.
@@ -99,12 +117,16 @@ func (t *Tenant) announced(k *Kind, old *entry, c *Change) *entry {
 }
 
 // invalidate makes what is kept known old. Where nothing is kept it leaves a
-// stub if absence could otherwise be concluded, or a floor was announced.
+// stub if absence could otherwise be concluded, or a floor was announced. An
+// invalidation without a version may announce any: nothing succeeds it.
 func (t *Tenant) invalidate(s *store, old *entry, c *Change) {
 	switch {
 	case old != nil:
 		e := old.with(invalidated, provisional|low)
 		e.floor = max(old.known(), c.Version)
+		if !c.Versioned || old.is(provisional) {
+			e.generation = 0
+		}
 		t.put(s, e)
 	case c.Versioned || s.mustMark():
 		e := t.announced(s.kind, nil, c)

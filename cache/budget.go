@@ -43,12 +43,12 @@ func (t *Tenant) makeRoom(s *store, e *entry) bool {
 	return true
 }
 
-// drop removes the entry of a key without the origin's word, if there is one.
-// Callers hold mu.
+// drop removes the entry of a key without the origin's word. The key may exist
+// also where there was none. Callers hold mu.
 func (t *Tenant) drop(s *store, hash uint32, key string) {
+	s.void()
 	table := s.table.Load()
 	if at, found := table.slot(hash, key); found {
-		s.void()
 		t.removeAt(s, table, at)
 	}
 }
@@ -75,6 +75,9 @@ func (t *Tenant) shrink(s *store) {
 // Callers hold mu.
 func (t *Tenant) reserve(n int64, class Class) bool {
 	budget := t.cache.tenantBytes(t.name)
+	if n > min(budget, t.cache.nodeBytes) {
+		return false // whatever were evicted for it
+	}
 	for t.bytes.Load()+n > budget {
 		if !t.evict(class) {
 			return false

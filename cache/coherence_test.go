@@ -142,7 +142,7 @@ func TestNewerWins(t *testing.T) {
 			{func() Outcome { return b.set("a", "3.0", 6) }, OutcomeIgnoredOld, "3.0 fresh event"},
 			{func() Outcome { return b.invalidate(b.cost, "a", 6) }, OutcomeIgnoredOld, "3.0 fresh event"},
 			{func() Outcome { return b.set("a", "9.9", 6) }, OutcomeSet, "9.9 provisional event"},
-			{func() Outcome { return b.set("a", "4.0", 7) }, OutcomeSet, "4.0 fresh event"},
+			{func() Outcome { return b.set("a", "4.0", 7) }, OutcomeSet, "4.0 provisional event"},
 		}
 		for i, s := range steps {
 			if got := s.apply(); got != s.want {

@@ -3,6 +3,7 @@ package cache
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -11,9 +12,8 @@ import (
 // of which a document below the floor was seen (C3, C4). Guarded by the
 // tenant's mutex.
 type confirm struct {
-	due      map[string]instant  // by key
-	listed   map[string]struct{} // those a list read did not settle: read one by one
-	failures int                 // of the origin, in a row
+	due   map[string]instant  // by key
+	alone map[string]struct{} // those a list read did not settle: read one by one
 }
 
 const (
@@ -43,21 +43,17 @@ func (t *Tenant) schedule(s *store, key string, after time.Duration) {
 }
 
 // followUp looks at an entry after an origin read: one that is still
-// unconfirmed is scheduled again, later each time the origin fails. Callers
-// hold mu.
+// unconfirmed is scheduled again. Where the origin failed, the delay is the time
+// that has passed since the event, so that it doubles. Callers hold mu.
 func (t *Tenant) followUp(s *store, key string, failed bool) {
-	if !failed && s.confirm != nil {
-		s.confirm.failures = 0
-	}
-	if e := s.entry(t.cache.hash(key), key); e == nil || !e.is(provisional|low) {
-		s.settleConfirm()
+	e := s.entry(t.cache.hash(key), key)
+	if e == nil || !e.is(provisional|low) {
+		s.settleConfirm(key)
 		return
 	}
 	after := or(s.kind.ConfirmAfter, recheckAfter)
 	if failed {
-		c := s.confirmation()
-		c.failures++
-		after = min(after<<min(c.failures, 16), maxBackoff)
+		after = min(max(2*after, t.cache.clock.now().sub(e.verified)), max(after, maxBackoff))
 	}
 	t.schedule(s, key, after)
 }
@@ -65,20 +61,28 @@ func (t *Tenant) followUp(s *store, key string, failed bool) {
 // confirmation returns the store's confirm, made if needed.
 func (s *store) confirmation() *confirm {
 	if s.confirm == nil {
-		s.confirm = &confirm{due: make(map[string]instant)}
+		s.confirm = &confirm{due: make(map[string]instant), alone: make(map[string]struct{})}
 	}
 	return s.confirm
 }
 
-// settleConfirm frees the confirm of a store that has nothing pending.
-func (s *store) settleConfirm() {
-	if c := s.confirm; c != nil && len(c.due) == 0 && c.failures == 0 {
+// settleConfirm forgets a key that no longer needs to be confirmed, and frees
+// the confirm of a store that has none.
+func (s *store) settleConfirm(key string) {
+	if c := s.confirm; c != nil {
+		delete(c.alone, key)
+		s.freeConfirm()
+	}
+}
+
+func (s *store) freeConfirm() {
+	if c := s.confirm; c != nil && len(c.due) == 0 && len(c.alone) == 0 {
 		s.confirm = nil
 	}
 }
 
-// takeDue takes out the keys that are due, or all of them if there are so many
-// that a list is to be read.
+// takeDue takes out the keys that are due. If so many are pending that a list
+// is to be read, those that are not due yet go with them.
 func (t *Tenant) takeDue(s *store) (keys []string, list bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,22 +90,32 @@ func (t *Tenant) takeDue(s *store) (keys []string, list bool) {
 	if c == nil || t.closed {
 		return nil, false
 	}
-	list = s.kind.Listed && len(c.due)-len(c.listed) > listAbove
-	now, next := t.cache.clock.now(), instant(0)
+	now := t.cache.clock.now()
+	list, ripe := c.wantsList(s.kind, now)
+	if !ripe {
+		return nil, false
+	}
 	for key, due := range c.due {
-		if list || due <= now {
+		if _, alone := c.alone[key]; due <= now || list && !alone {
 			keys = append(keys, key)
 			delete(c.due, key)
-			delete(c.listed, key)
-		} else if next == 0 || due < next {
-			next = due
 		}
 	}
-	if next != 0 {
-		t.cache.confirms.add(confirmation{t, s, next})
-	}
-	s.settleConfirm()
+	s.freeConfirm()
 	return keys, list
+}
+
+// wantsList says whether a list is to replace the reads of what is pending,
+// and whether any of it is due.
+func (c *confirm) wantsList(k *Kind, now instant) (list, ripe bool) {
+	together := 0
+	for key, due := range c.due {
+		ripe = ripe || due <= now
+		if _, alone := c.alone[key]; !alone {
+			together++
+		}
+	}
+	return k.Listed && together > listAbove, ripe
 }
 
 // confirmOne begins the origin read that confirms an entry, and reports
@@ -112,10 +126,11 @@ func (t *Tenant) confirmOne(s *store, key string, slot chan struct{}) bool {
 	defer t.mu.Unlock()
 	e := s.entry(t.cache.hash(key), key)
 	if t.closed || e == nil || !e.is(provisional|low) {
+		s.settleConfirm(key)
 		return false
 	}
 	for _, f := range t.flights[flightKey{s.kind, key}] {
-		if !f.revoked && !e.is(low) {
+		if !f.revoked && (f.final || !e.is(low)) {
 			return false
 		}
 	}
@@ -130,22 +145,19 @@ func (t *Tenant) confirmByList(ctx context.Context, s *store, keys []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, key := range keys {
-		t.followUp(s, key, err != nil)
-		if _, pending := s.pendingConfirm(key); err == nil && pending {
-			if s.confirm.listed == nil {
-				s.confirm.listed = make(map[string]struct{})
-			}
-			s.confirm.listed[key] = struct{}{}
+		t.followUp(s, key, err != nil && !errors.Is(err, ErrAbsent))
+		if s.isPending(key) {
+			s.confirm.alone[key] = struct{}{}
 		}
 	}
 }
 
-func (s *store) pendingConfirm(key string) (due instant, pending bool) {
+func (s *store) isPending(key string) bool {
 	if s.confirm == nil {
-		return 0, false
+		return false
 	}
-	due, pending = s.confirm.due[key]
-	return due, pending
+	_, pending := s.confirm.due[key]
+	return pending
 }
 
 // confirmation is a store that has something to confirm at an instant.
@@ -155,8 +167,9 @@ type confirmation struct {
 	due    instant
 }
 
-// confirms is the node's queue of confirmations, ordered by instant: at most
-// one for each key that is pending. One goroutine empties it.
+// confirms is the node's queue of confirmations, ordered by instant: one for
+// each key that is pending, and those of keys that a list took earlier, until
+// they are due. One goroutine empties it.
 type confirms struct {
 	mu    sync.Mutex
 	queue confirmHeap

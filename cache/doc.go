@@ -16,6 +16,8 @@
 //     read takes no lock, and what it saw belongs together.
 //   - An origin read is a lease (C2): an event for its entry revokes it, and
 //     what it brings is then not kept.
+//   - The version of an event proves that it was, not that none came after it:
+//     its value is FRESH only beside a lower version that is known current.
 //   - An entry's version never falls, except by the origin's repeated word (C3).
 //   - Absence is answered from memory only while the store is complete, and
 //     whatever removes an entry without the origin's word voids that (C10).

@@ -23,17 +23,18 @@ const (
 // bytes on 64-bit machines, so that it fits that allocation class. The key, the value and the
 // ETag share one allocation.
 type entry struct {
-	buf        []byte // key, value, ETag
-	version    uint64
-	floor      uint64     // the highest version an event announced or a document had
-	generation generation // under which it was verified
-	verified   instant    // start of the request that verified it; arrival of the event that set it
-	expires    instant
+	// What finding it needs comes first: an entry lies in two cache lines.
 	hash       uint32 // of the key
 	keyLen     uint16
 	etagLen    uint16
+	buf        []byte // key, value, ETag
 	flags      flags
 	visited    atomic.Bool // read since the eviction hand passed
+	generation generation  // under which it was verified
+	verified   instant     // start of the request that verified it; arrival of the event that set it
+	expires    instant
+	version    uint64
+	floor      uint64 // the highest version an event announced or a document had
 }
 
 // entrySize is the bytes an entry takes besides its buf.
@@ -58,7 +59,8 @@ func (e *entry) fill(c content) {
 	buf := slices.Grow([]byte(nil), len(c.key)+len(c.value)+len(c.etag))
 	buf = append(buf, c.key...)
 	buf = append(buf, c.value...)
-	e.buf = append(buf, c.etag...)
+	buf = append(buf, c.etag...)
+	e.buf = buf
 	e.keyLen, e.etagLen = uint16(len(c.key)), uint16(len(c.etag))
 }
 
@@ -92,10 +94,10 @@ func (e *entry) known() uint64 {
 }
 
 // with returns a copy with other flags, for changes that keep the value.
-func (e *entry) with(set, clear flags) *entry {
+func (e *entry) with(set, unset flags) *entry {
 	n := &entry{
 		buf: e.buf, version: e.version, floor: e.floor, generation: e.generation, verified: e.verified,
-		expires: e.expires, hash: e.hash, keyLen: e.keyLen, etagLen: e.etagLen, flags: e.flags&^clear | set,
+		expires: e.expires, hash: e.hash, keyLen: e.keyLen, etagLen: e.etagLen, flags: e.flags&^unset | set,
 	}
 	n.visited.Store(e.visited.Load())
 	return n

@@ -38,6 +38,9 @@ func (f *fill) newer(e *entry) bool { return f.versioned && e.is(versioned) && f
 // was verified later or is known newer. Callers hold mu and have checked the
 // lease.
 func (t *Tenant) keep(s *store, f fill) (kept, below bool) {
+	if !f.versioned {
+		f.version = 0
+	}
 	old := s.entry(f.hash, f.content.key)
 	if old != nil && old.verified > f.start && !f.newer(old) {
 		return false, f.below(old)

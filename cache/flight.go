@@ -43,7 +43,7 @@ const flightsPerKey = 2
 func (t *Tenant) join(kind *Kind, key string, o *ReadOptions, arrival instant) (f *flight, joined bool, a Answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if a, ok := t.recall(kind, key, o); ok {
+	if t.recall(kind, key, o, &a) {
 		return nil, false, a
 	}
 	if flights := t.flights[flightKey{kind, key}]; len(flights) > 0 {

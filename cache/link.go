@@ -57,6 +57,9 @@ func (l *Link) Prove(sent time.Time) {
 	}
 }
 
+// proven returns the newest proof, 0 if there is none.
+func (l *Link) proven() instant { return instant(l.proof.Load()) }
+
 // provenUntil returns the last proof of a past generation, 0 if forgotten.
 func (l *Link) provenUntil(generation uint32) instant {
 	l.mu.Lock()

@@ -29,12 +29,13 @@ const maxMarks = 4096
 const loadTries = 3
 
 // ErrOverflow says that so many events came during each try of a list read
-// that it could not give completeness. What it brought that no event named is kept.
+// that what it brought could no longer be told from what they made old.
 var ErrOverflow = errors.New("too many events during the list read")
 
 // Load reads the list of a kind from the origin, keeps what it brings, and,
 // where the kind allows, gains completeness. Loads of one kind follow one
-// another. Errors: a [*FaultError], [ErrOverflow], or that of ctx.
+// another. Errors: [ErrAbsent] if the origin has no such list, which says
+// nothing of single items; a [*FaultError], [ErrOverflow], or that of ctx.
 func (t *Tenant) Load(ctx context.Context, kind *Kind) error {
 	for range loadTries {
 		l, s, err := t.beginLoad(ctx, kind)
@@ -50,7 +51,7 @@ func (t *Tenant) Load(ctx context.Context, kind *Kind) error {
 }
 
 func listFault(tenant string, kind *Kind, err error) error {
-	if err == nil || errors.Is(err, ErrAbsent) {
+	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("list %s of tenant %s: %w", kind.Name, tenant, err)
@@ -95,8 +96,11 @@ func (t *Tenant) tryLoad(kind *Kind) (l *load, s *store, other <-chan struct{}) 
 func (t *Tenant) page(s *store, l *load, docs []Document) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	switch {
+	case t.closed:
 		return context.Canceled
+	case l.overflow:
+		return ErrOverflow
 	}
 	for i := range docs {
 		l.keys[docs[i].Key] = struct{}{}
@@ -115,7 +119,11 @@ func (t *Tenant) keepListed(s *store, l *load, d *Document) {
 		version: d.Version, versioned: d.Versioned, start: l.pageStart, generation: l.pageGen,
 	}
 	if unordered, marked := l.marks[d.Key]; marked {
-		if unordered || !f.versioned || f.version <= s.entry(f.hash, d.Key).known() {
+		old := s.entry(f.hash, d.Key)
+		if !unordered && f.precedes(old) {
+			old = t.vouched(s, old, &f)
+		}
+		if unordered || !f.versioned || f.version <= old.known() {
 			return
 		}
 	}
@@ -125,26 +133,40 @@ func (t *Tenant) keepListed(s *store, l *load, d *Document) {
 	t.followUp(s, d.Key, false)
 }
 
+// precedes says that the value of an event is known current because the origin
+// still had a lower version when the read began, after which the event came:
+// none since then, in this generation, can have been missed.
+func (f *fill) precedes(e *entry) bool {
+	return f.versioned && e != nil && e.is(versioned) && e.is(provisional) && !e.is(negative) &&
+		f.version < e.version && f.start < e.verified && f.generation == e.generation && e.generation.begun()
+}
+
+// vouched makes an entry FRESH that a fill precedes.
+func (t *Tenant) vouched(s *store, old *entry, f *fill) *entry {
+	e := old.with(0, provisional)
+	e.expires = min(old.expires, f.start.add(jitter(s.kind.TTL)))
+	t.put(s, e)
+	return e
+}
+
 // endLoad ends the load and reports whether it must be restarted.
 func (t *Tenant) endLoad(s *store, l *load, err error) (again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.load = nil
 	close(l.done)
-	whole := err == nil && (l.pages <= 1 || s.kind.Snapshot) || errors.Is(err, ErrAbsent)
-	if t.closed || !whole {
+	whole := err == nil && (l.pages <= 1 || s.kind.Snapshot)
+	switch {
+	case t.closed:
 		return false
-	}
-	if l.overflow {
-		return true
+	case l.overflow:
+		return err == nil || errors.Is(err, ErrOverflow)
+	case !whole:
+		return false
 	}
 	t.removeUnlisted(s, l)
 	if !l.incomplete {
-		ttl := s.kind.TTL
-		if err != nil {
-			ttl = s.kind.NegativeTTL
-		}
-		s.complete.Store(&completeness{generation: l.generation, verified: l.start, expires: l.start.add(jitter(ttl))})
+		s.complete.Store(&completeness{generation: l.generation, verified: l.start, expires: l.start.add(jitter(s.kind.TTL))})
 	}
 	return false
 }

@@ -11,13 +11,14 @@ import (
 
 // fakeOrigin is an origin of one tenant's items with a latency and faults.
 type fakeOrigin struct {
-	mu      sync.Mutex
-	items   map[flightName]Document
-	latency time.Duration // between reading the item and returning it
-	fault   error
-	page    int // items a page of a list; 0: one page
-	reads   []read
-	ignore  bool // ETags: answer in full
+	mu        sync.Mutex
+	items     map[flightName]Document
+	latency   time.Duration // between reading the item and returning it
+	fault     error
+	listFault error // of lists alone
+	page      int   // items a page of a list; 0: one page
+	reads     []read
+	ignore    bool // ETags: answer in full
 }
 
 type flightName struct{ kind, key string }
@@ -60,6 +61,13 @@ func (o *fakeOrigin) count(kind, key string) (n int) {
 	return n
 }
 
+// total returns the reads, lists included.
+func (o *fakeOrigin) total() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.reads)
+}
+
 func (o *fakeOrigin) begin(kind, key, etag string) (Document, bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -86,6 +94,9 @@ func (o *fakeOrigin) One(ctx context.Context, _ string, k *Kind, key, etag strin
 
 func (o *fakeOrigin) List(ctx context.Context, _ string, k *Kind, page func([]Document) error) error {
 	_, _, fault := o.begin(k.Name, "", "")
+	if fault == nil {
+		fault = o.listFault
+	}
 	if fault != nil {
 		return fault
 	}
@@ -238,7 +249,7 @@ func (b *bench) checkCharges() {
 func (t *Tenant) recount() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := tenantSize(t.name, len(t.stores))
+	n := tenantSize(t.name, len(t.cache.kinds))
 	for i := range t.stores {
 		if s := t.stores[i].Load(); s != nil {
 			n += storeSize + s.table.Load().charge()

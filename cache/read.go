@@ -12,62 +12,64 @@ import (
 //
 // Errors: [*UnavailableError] if neither memory nor origin has an answer that
 // may be given (C9), [ErrTooOld], or that of ctx.
-func (t *Tenant) Read(ctx context.Context, kind *Kind, key string, o ReadOptions) (Answer, error) {
+func (t *Tenant) Read(ctx context.Context, kind *Kind, key string, o ReadOptions) (a Answer, err error) {
 	if kind.Class == OnDemand {
 		return t.cache.Through(ctx, t.name, kind, key, o)
 	}
-	if a, ok := t.recall(kind, key, &o); ok {
+	if t.recall(kind, key, &o, &a) {
 		return a, nil
 	}
 	return t.fetch(ctx, kind, key, o)
 }
 
-// recall answers from memory without a lock, or not at all.
-func (t *Tenant) recall(kind *Kind, key string, o *ReadOptions) (Answer, bool) {
+// recall answers from memory without a lock, or not at all. The answer is made
+// in place: copying it would cost as much as finding the entry.
+func (t *Tenant) recall(kind *Kind, key string, o *ReadOptions, a *Answer) bool {
 	s := t.store(kind)
 	if s == nil {
-		return Answer{}, false
+		return false
 	}
+	proof := t.link.proven() // before the value is read, and now after it (C0)
 	e, c := s.find(t.cache.hash(key), key)
-	now := t.cache.clock.now() // after the value was read (C0)
+	now := t.cache.clock.now()
 	t.touch(now)
 	switch {
 	case e != nil:
-		return t.judge(kind, e, o, now)
+		return t.judge(kind, e, o, proof, now, a)
 	case c != nil:
-		return t.judgeAbsence(kind, c, o, now)
+		return t.judgeAbsence(kind, c, o, proof, now, a)
 	}
-	return Answer{}, false
+	return false
 }
 
 // judge answers with an entry if it is FRESH or PROVISIONAL at now and
 // satisfies the options.
-func (t *Tenant) judge(kind *Kind, e *entry, o *ReadOptions, now instant) (Answer, bool) {
+func (t *Tenant) judge(kind *Kind, e *entry, o *ReadOptions, proof, now instant, a *Answer) bool {
 	if e.is(invalidated|stub) || now >= e.expires || !e.satisfies(o, now) {
-		return Answer{}, false
+		return false
 	}
-	known := t.current(e.generation, now) || !e.is(fromEvent) && now.sub(e.verified) <= t.cache.bound
+	known := t.current(e.generation, proof, now) || !e.is(fromEvent) && now.sub(e.verified) <= t.cache.bound
 	if !known {
-		return Answer{}, false
+		return false
 	}
 	e.hit()
-	a := e.answer(now)
-	t.cache.metrics.recalled(kind, &a)
-	return a, true
+	e.describe(a, now)
+	t.cache.metrics.recalled(kind, a)
+	return true
 }
 
 // judgeAbsence answers that a key is absent from a complete store.
-func (t *Tenant) judgeAbsence(kind *Kind, c *completeness, o *ReadOptions, now instant) (Answer, bool) {
+func (t *Tenant) judgeAbsence(kind *Kind, c *completeness, o *ReadOptions, proof, now instant, a *Answer) bool {
 	age := now.sub(c.verified)
 	if now >= c.expires || !satisfies(o, c.verified, age) || o.MinVersion > 0 {
-		return Answer{}, false
+		return false
 	}
-	if !t.current(c.generation, now) && age > t.cache.bound {
-		return Answer{}, false
+	if !t.current(c.generation, proof, now) && age > t.cache.bound {
+		return false
 	}
-	a := c.answer(now)
-	t.cache.metrics.recalled(kind, &a)
-	return a, true
+	*a = c.answer(now)
+	t.cache.metrics.recalled(kind, a)
+	return true
 }
 
 // satisfies reports whether the options allow an answer verified at the given
@@ -86,19 +88,18 @@ func (e *entry) satisfies(o *ReadOptions, now instant) bool {
 	return satisfies(o, e.verified, now.sub(e.verified))
 }
 
-// answer describes the entry at now, FRESH or PROVISIONAL.
-func (e *entry) answer(now instant) Answer {
-	a := Answer{
-		Value: e.value(), Age: now.sub(e.verified), Version: e.version, Versioned: e.is(versioned),
-		Position: time.Duration(e.verified), Absent: e.is(negative),
-	}
+// describe makes the entry at now an answer, FRESH or PROVISIONAL. The answer
+// is zero before.
+func (e *entry) describe(a *Answer, now instant) {
+	a.Value, a.Absent = e.value(), e.is(negative)
+	a.Version, a.Versioned = e.version, e.is(versioned)
+	a.Age, a.Position = now.sub(e.verified), time.Duration(e.verified)
 	if e.is(provisional) {
 		a.State = Provisional
 	}
 	if e.is(fromEvent) {
 		a.Via = FromEvent
 	}
-	return a
 }
 
 // fetch answers from the origin, or with what is kept where it cannot be read.
@@ -125,12 +126,17 @@ func (t *Tenant) fetch(ctx context.Context, kind *Kind, key string, o ReadOption
 	}
 }
 
-// oldest is the earliest start of a flight that may answer a read (C12).
+// oldest is the earliest start of a flight that may answer a read (C12): for
+// one that names a version its arrival, since that version may be as new. No
+// position is later than the arrival of the read that names it.
 func oldest(o *ReadOptions, arrival instant, bound time.Duration) instant {
 	if o.HasMaxAge {
 		bound = min(bound, o.MaxAge)
 	}
-	return max(arrival.add(-bound), instant(o.MinPosition))
+	if o.MinVersion > 0 {
+		bound = 0
+	}
+	return max(arrival.add(-bound), min(instant(o.MinPosition), arrival))
 }
 
 // landed answers with what a flight brought.
@@ -141,7 +147,7 @@ func (t *Tenant) landed(kind *Kind, f *flight, o *ReadOptions) (Answer, error) {
 	}
 	now := t.cache.clock.now()
 	a.Age = now.sub(f.start)
-	if f.below || a.Age > t.cache.bound && !(f.kept && t.current(f.generation, now)) {
+	if f.below || a.Age > t.cache.bound && !(f.kept && t.current(f.generation, t.link.proven(), now)) {
 		a.State = Stale
 	}
 	t.cache.metrics.fetched(kind, f.revalidated)
@@ -164,7 +170,7 @@ func (t *Tenant) fallBack(kind *Kind, key string, o *ReadOptions, fault error) (
 	var a Answer
 	switch {
 	case e != nil && t.servesStale(kind, e, now) && e.satisfies(o, now):
-		a = e.answer(now)
+		e.describe(&a, now)
 	case c != nil && t.absenceServesStale(kind, c, now) && satisfies(o, c.verified, now.sub(c.verified)) && o.MinVersion == 0:
 		a = c.answer(now)
 	default:
@@ -189,20 +195,25 @@ func (t *Tenant) servesStale(kind *Kind, e *entry, now instant) bool {
 	if e.is(stub) || e.is(invalidated) && kind.Class == Critical {
 		return false
 	}
+	if e.is(invalidated) { // proofs say nothing more of it
+		return now.sub(e.verified) <= kind.MaxStale
+	}
 	return now.sub(t.knownCurrentAt(e.verified, e.generation)) <= kind.MaxStale
 }
 
 // Through reads the origin and keeps nothing: for on-demand kinds, and for
 // tenants that are not active on this node. Errors: those of [Tenant.Read].
 func (c *Cache) Through(ctx context.Context, tenant string, kind *Kind, key string, o ReadOptions) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.fillTimeout)
+	reading, cancel := context.WithTimeout(ctx, c.fillTimeout)
 	defer cancel()
 	start := c.clock.now()
-	doc, err := c.source.One(ctx, tenant, kind, key, "")
+	doc, err := c.source.One(reading, tenant, kind, key, "")
 	f := fill{content: content{key: key, value: doc.Value}, version: doc.Version, versioned: doc.Versioned, start: start}
 	switch {
 	case errors.Is(err, ErrAbsent):
 		f.absent, f.content.value = true, nil
+	case err != nil && ctx.Err() != nil:
+		return Answer{}, ctx.Err()
 	case err != nil:
 		return Answer{}, &UnavailableError{RetryAfter: retryAfter(err), Err: err}
 	}

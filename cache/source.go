@@ -44,7 +44,7 @@ var ErrNotModified = errors.New("not modified since the given ETag")
 type FaultError struct {
 	// Reason is one of a fixed set of words, fit for a metric label:
 	// timeout, connect, status, throttled, oversized, malformed, redirect,
-	// mismatch, canceled.
+	// mismatch, canceled, open.
 	Reason string
 	// RetryAfter is the delay the origin asked for, if any.
 	RetryAfter time.Duration

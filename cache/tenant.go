@@ -25,9 +25,10 @@ type Tenant struct {
 	name  string
 	link  *Link
 
-	doubts   atomic.Uint32 // this tenant's half of the generation
-	lastRead atomic.Int64  // an instant, a second coarse
-	stores   []atomic.Pointer[store]
+	doubts   atomic.Uint32           // this tenant's half of the generation
+	lastRead atomic.Int64            // an instant, a second coarse
+	stores   []atomic.Pointer[store] // by kind; in few, where they fit
+	few      [fewKinds]atomic.Pointer[store]
 
 	mu          sync.Mutex
 	flights     map[flightKey][]*flight
@@ -37,16 +38,27 @@ type Tenant struct {
 	closed      bool
 }
 
+// fewKinds is the number of kinds up to which a tenant's stores are part of it,
+// which saves each read of a cold tenant a cache miss.
+const fewKinds = 10
+
 // tenantSize is the bytes that a tenant is charged with before its first entry.
 func tenantSize(name string, kinds int) int64 {
-	return int64(unsafe.Sizeof(Tenant{})) + int64(len(name)) + int64(kinds)*int64(unsafe.Sizeof(uintptr(0)))
+	n := int64(unsafe.Sizeof(Tenant{})) + int64(len(name))
+	if kinds > fewKinds {
+		n += int64(kinds) * int64(unsafe.Sizeof(atomic.Pointer[store]{}))
+	}
+	return n
 }
 
 // NewTenant activates a tenant that link carries. No generation begins, and so
 // nothing stays known current for longer than the bound, before
 // [Tenant.Confirmed].
 func (c *Cache) NewTenant(name string, link *Link) *Tenant {
-	t := &Tenant{cache: c, name: name, link: link, stores: make([]atomic.Pointer[store], len(c.kinds))}
+	t := &Tenant{cache: c, name: name, link: link}
+	if t.stores = t.few[:min(len(c.kinds), fewKinds)]; len(c.kinds) > fewKinds {
+		t.stores = make([]atomic.Pointer[store], len(c.kinds))
+	}
 	t.lastRead.Store(int64(c.clock.now()))
 	t.charge(tenantSize(name, len(c.kinds)))
 	c.register(t)
@@ -79,25 +91,31 @@ func (t *Tenant) Doubt() {
 func (t *Tenant) raise() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.provenUntil = instant(t.link.proof.Load())
+	t.provenUntil = t.link.proven()
 	t.doubts.Add(1)
 }
 
-// now returns the tenant's generation.
+// Generation returns the tenant's generation: another one than before means
+// that what was verified before is no longer known current.
+func (t *Tenant) Generation() uint64 { return uint64(t.generation()) }
+
+// generation returns the tenant's generation.
 func (t *Tenant) generation() generation {
 	return generation(t.link.generation.Load())<<32 | generation(t.doubts.Load())
 }
 
 // current says that what was verified in g is known current by the bus (C0 a):
-// g is the tenant's generation, and the proof of its link is recent.
-func (t *Tenant) current(g generation, now instant) bool {
-	return g.begun() && g == t.generation() && now.sub(instant(t.link.proof.Load())) <= t.cache.proofTTL
+// g is the tenant's generation, and the proof of its link is recent. The proof
+// must be from before the value was read: a newer one may have come after the
+// event that replaced the value.
+func (t *Tenant) current(g generation, proof, now instant) bool {
+	return g.begun() && g == t.generation() && now.sub(proof) <= t.cache.proofTTL
 }
 
 // knownCurrentAt returns the last instant at which what was verified at the
 // given instant in g is known to have been current. Callers hold mu.
 func (t *Tenant) knownCurrentAt(verified instant, g generation) instant {
-	until := instant(t.link.proof.Load())
+	until := t.link.proven()
 	if now := t.generation(); now != g {
 		until = t.endOf(g, now)
 	}

@@ -3,7 +3,7 @@ package shard
 import "github.com/puzpuzpuz/xsync/v4"
 
 // activate makes a tenant active and follows its channels; nil if a limit of
-// the node is reached. Of several callers at once, one does. Following happens
+// the node is reached, or the origin does not know the tenant. Of several callers at once, one does. Following happens
 // under the map's lock, so that it and letting go cannot overtake each other.
 func (n *Node) activate(name string) *tenant {
 	t, _ := n.tenants.Compute(name, func(old *tenant, loaded bool) (*tenant, xsync.ComputeOp) {
@@ -18,8 +18,12 @@ func (n *Node) activate(name string) *tenant {
 	return t
 }
 
-// admit takes a place among the active tenants.
+// admit takes a place among the active tenants. There is none once Run ends:
+// it lets go of those that were stored before.
 func (n *Node) admit(name string) bool {
+	if n.draining.Load() || n.strangers.has(name) {
+		return false
+	}
 	if n.active.Add(1) > n.limit && !n.preload[name] || !n.preload[name] && !n.activations.Allow() {
 		n.active.Add(-1)
 		n.metrics.refused.Inc()
@@ -50,4 +54,12 @@ func (n *Node) letGoOfAll() {
 		n.letGo(t)
 		return true
 	})
+}
+
+// forget lets go of a tenant of which the origin has no list, and remembers it
+// for a while: whoever makes up names gets answers of the origin, and neither
+// channels nor memory of this node.
+func (n *Node) forget(t *tenant) {
+	n.strangers.add(t.name)
+	n.letGo(t)
 }

@@ -18,7 +18,7 @@ func (n *Node) Confirmed(_ int, name string) {
 	}
 	t.cache.Confirmed()
 	if t.confirmed(n.critical) {
-		n.queue.add(t)
+		n.enqueue(t)
 	}
 }
 
@@ -36,16 +36,18 @@ func (n *Node) Event(e *subscriber.Event) {
 	for i := range e.Changes {
 		c := &e.Changes[i]
 		outcome := t.cache.Apply(cache.Change{
-			Kind: n.kinds[c.Kind], Key: c.Key, Effect: effects[c.Effect], Value: c.Value,
+			Kind: n.kinds[c.Kind], Key: c.Key, Effect: effectOf(c.Effect), Value: c.Value,
 			Version: e.Version, Versioned: e.Versioned,
 		})
 		n.metrics.applied(c.Kind, outcome)
 	}
 }
 
-// effects translates the bus's effects to the cache's.
-var effects = [...]cache.Effect{
-	subscriber.Set: cache.Set, subscriber.Invalidate: cache.Invalidate, subscriber.Remove: cache.Remove,
+// effectOf translates the bus's effect to the cache's.
+func effectOf(e subscriber.Effect) cache.Effect {
+	return [...]cache.Effect{
+		subscriber.Set: cache.Set, subscriber.Invalidate: cache.Invalidate, subscriber.Remove: cache.Remove,
+	}[e]
 }
 
 // Refused implements [subscriber.Handler]: what was not applied may have

@@ -2,16 +2,18 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/tenantry/tenantry/cache"
 )
 
-// loaders is how many tenants are loaded at once. Each reads one list at a
-// time, so this bounds the lists in flight; the origin reader's own limit
-// leaves the larger part to reads that somebody waits for.
-const loaders = 32
+// loaders is how many tenants are loaded at once for the first time, and as
+// many again that are loaded anew: a resync does not hold up who is new. Each
+// reads one list at a time, so that this bounds the lists in flight; the origin
+// reader's own limit leaves the larger part to reads that somebody waits for.
+const loaders = 16
 
 // queue is the tenants to load, in order. Each is in it at most once, so the
 // number of active tenants bounds it.
@@ -55,46 +57,62 @@ func (q *queue) take() *tenant {
 	return t
 }
 
-func (n *Node) runLoader(ctx context.Context) error {
+// enqueue puts a tenant into the queue of its loaders.
+func (n *Node) enqueue(t *tenant) {
+	if t.loadedBefore() {
+		n.again.add(t)
+	} else {
+		n.first.add(t)
+	}
+}
+
+// runLoader loads tenants of a queue; paced, at the pace of resyncs.
+func (n *Node) runLoader(ctx context.Context, q *queue, paced bool) error {
 	for {
 		select {
-		case <-n.queue.poke:
+		case <-q.poke:
 		case <-ctx.Done():
 			return nil
 		}
-		for t := n.queue.take(); t != nil && ctx.Err() == nil; t = n.queue.take() {
-			n.load(ctx, t)
+		for t := q.take(); t != nil && ctx.Err() == nil; t = q.take() {
+			n.load(ctx, t, paced)
 		}
 	}
 }
 
-// load reads the lists of the critical kinds that are missing.
-func (n *Node) load(ctx context.Context, t *tenant) {
-	want, kinds, again, ok := t.loading()
+// load reads the lists of the critical kinds that are missing. A tenant of
+// which the origin has none is let go: see [Node.forget].
+func (n *Node) load(ctx context.Context, t *tenant, paced bool) {
+	kinds, ok := t.loading()
 	if !ok {
 		return
 	}
+	began, generation := time.Now(), t.cache.Generation()
 	var failed []*cache.Kind
+	absent := 0
 	for _, k := range kinds {
-		if err := n.loadList(ctx, t, k, again); err != nil {
+		switch err := n.loadList(ctx, t, k, paced); {
+		case errors.Is(err, cache.ErrAbsent):
+			absent++
+		case err != nil:
 			failed = append(failed, k)
 		}
 	}
-	if t.loaded(want, failed) {
-		n.queue.add(t)
+	if absent > 0 && absent == len(n.critical) && !n.preload[t.name] {
+		n.forget(t)
+		return
 	}
+	t.loaded(began, generation, failed)
 }
 
-// loadList reads one list. For a tenant that has been loaded before it keeps
-// to the pace of resyncs.
-func (n *Node) loadList(ctx context.Context, t *tenant, k *cache.Kind, again bool) error {
-	if again {
+func (n *Node) loadList(ctx context.Context, t *tenant, k *cache.Kind, paced bool) error {
+	if paced {
 		if err := n.resyncs.Wait(ctx); err != nil {
 			return err
 		}
 	}
 	err := t.cache.Load(ctx, k)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, cache.ErrAbsent) {
 		n.metrics.failedLoads.Inc()
 		n.log.Warn("a list could not be read, it will be repeated", "tenant", t.name, "kind", k.Name, "error", err)
 	}
@@ -104,7 +122,8 @@ func (n *Node) loadList(ctx context.Context, t *tenant, k *cache.Kind, again boo
 // caretakerInterval is the time between two looks at all tenants.
 const caretakerInterval = time.Second
 
-// runCaretaker repeats failed loads and lets go of idle tenants.
+// runCaretaker lets go of idle tenants, repeats failed loads, and has loaded
+// anew what is outdated.
 func (n *Node) runCaretaker(ctx context.Context) error {
 	ticker := time.NewTicker(caretakerInterval)
 	defer ticker.Stop()
@@ -115,6 +134,7 @@ func (n *Node) runCaretaker(ctx context.Context) error {
 				n.look(t, now)
 				return ctx.Err() == nil
 			})
+			n.strangers.sweep(now)
 		case <-ctx.Done():
 			return nil
 		}
@@ -125,7 +145,7 @@ func (n *Node) look(t *tenant, now time.Time) {
 	switch {
 	case t.cache.LastRead() > n.idleTimeout && !n.preload[t.name]:
 		n.letGo(t)
-	case t.retry(now):
-		n.queue.add(t)
+	case t.retry(now), t.outdated(now, n.refresh, n.critical):
+		n.enqueue(t)
 	}
 }

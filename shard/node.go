@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -65,13 +66,16 @@ type Node struct {
 	limit       int64
 	activations *rate.Limiter
 	resyncs     *rate.Limiter
+	refresh     time.Duration // age at which lists are read anew
 	log         *slog.Logger
 	metrics     *metrics
 
-	tenants  *xsync.Map[string, *tenant]
-	active   atomic.Int64
-	queue    queue
-	draining atomic.Bool
+	tenants   *xsync.Map[string, *tenant]
+	active    atomic.Int64
+	first     queue // tenants to load for the first time
+	again     queue // tenants to load anew
+	strangers strangers
+	draining  atomic.Bool
 }
 
 // Defaults, as the configuration documents them.
@@ -82,17 +86,25 @@ const (
 	defaultResyncPerSecond = 500
 )
 
+// Lists are read anew after this part of their kind's TTL, which their jitter
+// shortens to nine tenths: so a TTL never shows as latency.
+const (
+	refreshNum = 8
+	refreshDen = 10
+)
+
 // New returns a node without tenants. [Node.Connect] gives it its bus.
 func New(cfg Config) *Node {
 	n := &Node{
 		kinds: make(map[string]*cache.Kind), cache: cfg.Cache, preload: make(map[string]bool),
 		idleTimeout: or(cfg.IdleTimeout, defaultIdleTimeout), limit: int64(or(cfg.ActiveTenants, defaultActiveTenants)),
-		log: cfg.Logger, tenants: xsync.NewMap[string, *tenant](),
+		log: cfg.Logger, tenants: xsync.NewMap[string, *tenant](), refresh: math.MaxInt64,
 	}
 	for _, k := range cfg.Kinds {
 		n.kinds[k.Name], n.names = k, append(n.names, k.Name)
 		if k.Class == cache.Critical && k.Listed {
 			n.critical = append(n.critical, k)
+			n.refresh = min(n.refresh, k.TTL*refreshNum/refreshDen)
 		}
 	}
 	for _, name := range cfg.Preload {
@@ -103,7 +115,8 @@ func New(cfg Config) *Node {
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
-	n.queue.init()
+	n.first.init()
+	n.again.init()
 	n.metrics = newMetrics(cfg.Registerer, n)
 	return n
 }
@@ -135,7 +148,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for range loaders {
-		g.Go(func() error { return n.runLoader(ctx) })
+		g.Go(func() error { return n.runLoader(ctx, &n.first, false) })
+		g.Go(func() error { return n.runLoader(ctx, &n.again, true) })
 	}
 	g.Go(func() error { return n.runCaretaker(ctx) })
 	err := g.Wait()

@@ -35,20 +35,21 @@ func (s State) String() string {
 //   - a loader: Loading → Live
 //   - whoever lets go (idle, dropped, shutdown): any → Draining, once
 //
-// A tenant that is confirmed anew after a reconnect stays Live and is loaded
-// again; want counts its confirmations.
+// What was loaded under an older generation, or long ago, is loaded again; the
+// tenant stays Live meanwhile. The caretaker compares, whatever the reason was.
 type tenant struct {
 	name  string
 	cache *cache.Tenant
 
-	mu      sync.Mutex
-	state   State
-	since   time.Time // in this state
-	queued  bool      // in the loaders' queue, in a loader's hands, or waiting to be retried
-	want    uint32
-	missing []*cache.Kind // not loaded since the last confirmation; shared, not written to
-	retries int
-	retryAt time.Time // when a failed load is repeated; zero: none is
+	mu         sync.Mutex
+	state      State
+	since      time.Time     // in this state
+	queued     bool          // in a queue, in a loader's hands, or waiting to be retried
+	missing    []*cache.Kind // to load; shared, not written to
+	generation uint64        // under which the last complete load began
+	loadedAt   time.Time     // when it began
+	retries    int
+	retryAt    time.Time // when a failed load is repeated; zero: none is
 }
 
 func newTenant(name string, entries *cache.Tenant) *tenant {
@@ -59,8 +60,7 @@ func newTenant(name string, entries *cache.Tenant) *tenant {
 func (t *tenant) moveTo(s State) { t.state, t.since = s, time.Now() }
 
 // confirmed notes that every channel is subscribed, so that the given kinds are
-// to be loaded, and reports whether the tenant is to be put into the loaders'
-// queue.
+// to be loaded, and reports whether the tenant is to be queued.
 func (t *tenant) confirmed(kinds []*cache.Kind) (enqueue bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,20 +70,41 @@ func (t *tenant) confirmed(kinds []*cache.Kind) (enqueue bool) {
 	if t.state == Subscribing {
 		t.moveTo(Loading)
 	}
-	t.want++
-	t.missing = kinds
-	enqueue = !t.queued
-	t.queued = true
+	return t.want(kinds)
+}
+
+// outdated reports whether the tenant is to be queued because what was loaded is
+// of an older generation, or older than refresh.
+func (t *tenant) outdated(now time.Time, refresh time.Duration, kinds []*cache.Kind) (enqueue bool) {
+	current := t.cache.Generation()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state != Live || t.queued || t.generation == current && now.Sub(t.loadedAt) < refresh {
+		return false
+	}
+	return t.want(kinds)
+}
+
+// want sets what is to be loaded. One that waits to be retried is in nobody's
+// hands. Callers hold mu.
+func (t *tenant) want(kinds []*cache.Kind) (enqueue bool) {
+	enqueue = !t.queued || !t.retryAt.IsZero()
+	t.missing, t.queued, t.retryAt = kinds, true, time.Time{}
 	return enqueue
 }
 
-// loading returns the confirmation that a load now begins under, the kinds to
-// load, and whether there was a load before; ok is false for a tenant that was
-// let go.
-func (t *tenant) loading() (want uint32, kinds []*cache.Kind, again, ok bool) {
+// loadedBefore reports whether there was a complete load.
+func (t *tenant) loadedBefore() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.want, t.missing, t.state == Live, t.state != Draining
+	return t.state == Live
+}
+
+// loading returns the kinds to load; ok is false for a tenant that was let go.
+func (t *tenant) loading() (kinds []*cache.Kind, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.missing, t.state != Draining
 }
 
 // Bounds of the delay before a failed load is repeated: it doubles.
@@ -92,28 +113,25 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// loaded notes how a load ended, with the kinds that failed, and reports
-// whether the tenant goes straight back into the queue, because it was
-// confirmed anew meanwhile.
-func (t *tenant) loaded(want uint32, failed []*cache.Kind) (enqueue bool) {
+// loaded notes how a load ended that began at the given time and generation,
+// with the kinds that failed: those are repeated later.
+func (t *tenant) loaded(began time.Time, generation uint64, failed []*cache.Kind) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.state == Draining:
-		return false
-	case t.want != want:
-		return true
-	case len(failed) > 0:
+	if t.state == Draining {
+		return
+	}
+	if len(failed) > 0 {
 		t.missing = failed
 		t.retryAt = time.Now().Add(min(firstRetry<<min(t.retries, 10), lastRetry))
 		t.retries++
-		return false
+		return
 	}
 	t.missing, t.retries, t.queued = nil, 0, false
+	t.generation, t.loadedAt = generation, began
 	if t.state == Loading {
 		t.moveTo(Live)
 	}
-	return false
 }
 
 // retry reports whether a failed load is due to be repeated.

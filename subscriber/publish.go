@@ -2,6 +2,7 @@ package subscriber
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -23,12 +24,16 @@ func NewPublisher(cfg Config) (*Publisher, error) {
 	return &Publisher{cfg: cfg, client: redis.NewClient(cfg.options())}, nil
 }
 
+// ErrChannel says that a tenant and a topic name no channel; nothing was sent.
+var ErrChannel = errors.New("neither may be empty, nor the tenant contain ':'")
+
 // Publish publishes one event on a tenant's channel and returns how many
-// subscribers the server gave it to. It tries once: after an error the event
-// may or may not have been published, and publishing again is safe.
+// subscribers the server gave it to. It tries once: after an error other than
+// [ErrChannel] the event may or may not have been published, and publishing
+// again is safe.
 func (p *Publisher) Publish(ctx context.Context, tenant, topic string, payload []byte) (receivers int64, err error) {
 	if tenant == "" || topic == "" || strings.Contains(tenant, ":") {
-		return 0, fmt.Errorf("publish: tenant %q, topic %q: neither may be empty, nor the tenant contain ':'", tenant, topic)
+		return 0, fmt.Errorf("publish: tenant %q, topic %q: %w", tenant, topic, ErrChannel)
 	}
 	return p.send(ctx, p.cfg.Channel(tenant, topic), payload)
 }

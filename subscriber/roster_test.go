@@ -11,7 +11,7 @@ import (
 // do, one step at a time in any order.
 type rosterModel struct {
 	*roster
-	channels int
+
 	// wire are the replies still to come, in order; subscribed is the server's
 	// state once they have.
 	wire       []string
@@ -144,7 +144,8 @@ func TestRosterWindow(t *testing.T) {
 	for i := range 10_000 {
 		r.follow(strconv.Itoa(i))
 	}
-	for _, ok := r.next(); ok; _, ok = r.next() {
+	for more := true; more; {
+		_, more = r.next()
 	}
 	if r.awaited != replyWindow {
 		t.Errorf("%d replies awaited, want the window of %d", r.awaited, replyWindow)

@@ -7,28 +7,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
-	"github.com/google/cel-go/interpreter"
-)
-
-// The names of what an expression is over.
-const (
-	overEvent = "event"
-	overDoc   = "doc"
 )
 
 const (
-	// maxTime bounds an evaluation that loops, which its cost on hostile data
-	// would not: counting that (cel.CostLimit) is itself quadratic in the number
-	// of rounds. 20,000 elements looked at once take 5 ms. An event that takes
-	// longer invalidates.
-	maxTime = 20 * time.Millisecond
 	// checkEvery is the number of rounds between two looks at the clock; a round
 	// takes as long as reading the whole message at worst.
 	checkEvery = 16
@@ -92,11 +79,14 @@ func hasLoop(e ast.Expr) bool {
 // eval evaluates the program. Without a loop it reads the message a few times at
 // most, and needs no clock.
 func (e *expression) eval(m *message) (ref.Val, error) {
+	if m.crowded() {
+		return nil, errCrowded
+	}
 	if !e.loops {
 		v, _, err := e.program.Eval(m)
 		return v, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	ctx, cancel := context.WithDeadline(context.Background(), m.deadline())
 	defer cancel()
 	v, _, err := e.program.ContextEval(ctx, m)
 	return v, err
@@ -148,28 +138,6 @@ func index(call ast.CallExpr) (ast.Expr, string, bool) {
 	return call.Args()[0], string(name), ok
 }
 
-// message is what expressions are evaluated over: an event's or a document's
-// text. It decodes what evaluations ask for, once; for one goroutine.
-type message struct {
-	over string
-	raw  []byte
-	root ref.Val
-}
-
-// ResolveName implements [interpreter.Activation].
-func (m *message) ResolveName(name string) (any, bool) {
-	if name != m.over {
-		return nil, false
-	}
-	if m.root == nil {
-		m.root = valueOf(m.raw)
-	}
-	return m.root, true
-}
-
-// Parent implements [interpreter.Activation].
-func (m *message) Parent() interpreter.Activation { return nil }
-
 // json appends the expression's value as JSON text.
 func (e *expression) json(dst *bytes.Buffer, m *message) error {
 	if e.program == nil {
@@ -177,7 +145,8 @@ func (e *expression) json(dst *bytes.Buffer, m *message) error {
 		if err != nil {
 			return err
 		}
-		return compact(dst, raw)
+		compact(dst, raw)
+		return nil
 	}
 	v, err := e.eval(m)
 	if err != nil {

@@ -2,10 +2,13 @@ package kinds
 
 import (
 	"bytes"
-	"encoding/json"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"iter"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // The functions here find their way in JSON text without decoding it. They are
@@ -43,13 +46,22 @@ func member(object []byte, name string) []byte {
 	return found
 }
 
-// named compares a JSON string with a name, without unquoting where it can.
+// longestEscape is how many bytes of an escape stand for one: \u0041.
+const longestEscape = 6
+
+// named compares a JSON string with a name, in no more time than the name is
+// long.
 func named(quoted []byte, name string) bool {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1:len(quoted)-1]) == name
+	text := quoted[1 : len(quoted)-1]
+	if len(text) < len(name) || len(text) > longestEscape*len(name) {
+		return false
 	}
-	s, ok := unquote(quoted)
-	return ok && s == name
+	if bytes.IndexByte(text, '\\') < 0 {
+		return string(text) == name
+	}
+	var short [64]byte
+	s, ok := unescape(short[:0], text)
+	return ok && string(s) == name
 }
 
 // members yields the quoted names and the values of an object.
@@ -101,54 +113,46 @@ func space(raw []byte, i int) int {
 
 // skip returns where the value at i ends.
 func skip(raw []byte, i int) int {
-	depth := 0
-	for i < len(raw) {
-		switch raw[i] {
-		case '"':
-			i = skipString(raw, i)
-		case '{', '[':
-			depth++
-			i++
-		case '}', ']':
-			if depth--; depth < 0 {
-				return i
-			}
-			i++
-		case ',', ':', ' ', '\t', '\n', '\r':
-			if depth == 0 {
-				return i
-			}
-			i++
-		default:
-			i = skipLiteral(raw, i)
-		}
-		if depth == 0 {
-			return i
-		}
+	if i >= len(raw) {
+		return len(raw)
 	}
-	return i
+	switch raw[i] {
+	case '"':
+		return skipString(raw, i)
+	case '{', '[':
+		return skipNested(raw, i)
+	}
+	return skipLiteral(raw, i)
 }
 
-func skipString(raw []byte, i int) int {
-	for i++; i < len(raw); i++ {
-		n := bytes.IndexByte(raw[i:], '"')
-		if n < 0 {
-			break
-		}
-		if i += n; !escaped(raw, i) {
-			return i + 1
+func skipNested(raw []byte, i int) int {
+	for depth := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case '"':
+			i = skipString(raw, i) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
 		}
 	}
 	return len(raw)
 }
 
-// escaped says whether an odd number of backslashes stands before i.
-func escaped(raw []byte, i int) bool {
-	n := 0
-	for n < i && raw[i-1-n] == '\\' {
-		n++
+// skipString looks at each byte: a search for the next quote would be quicker in
+// long strings, and slow where every other byte is one.
+func skipString(raw []byte, i int) int {
+	for i++; i < len(raw); i++ {
+		switch raw[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
 	}
-	return n%2 == 1
+	return len(raw)
 }
 
 func skipLiteral(raw []byte, i int) int {
@@ -167,16 +171,98 @@ func unquote(raw []byte) (string, bool) {
 	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
 		return "", false
 	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), true
+	text := raw[1 : len(raw)-1]
+	if bytes.IndexByte(text, '\\') < 0 {
+		return string(text), true
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return "", false
+	s, ok := unescape(nil, text)
+	return string(s), ok
+}
+
+// unescape appends what the inside of a JSON string stands for.
+func unescape(dst, text []byte) ([]byte, bool) {
+	for {
+		i := bytes.IndexByte(text, '\\')
+		if i < 0 {
+			return append(dst, text...), true
+		}
+		r, n := escape(text[i:])
+		if n == 0 {
+			return nil, false
+		}
+		dst = utf8.AppendRune(append(dst, text[:i]...), r)
+		text = text[i+n:]
 	}
-	// A lone surrogate decodes to U+FFFD: two texts would become one.
-	return s, strings.Count(s, "\ufffd") == bytes.Count(raw, []byte("\ufffd"))
+}
+
+// escape decodes the escape that text starts with, of n bytes; n is 0 if it is
+// none, or half of a surrogate pair: decoded to U+FFFD, as encoding/json does,
+// two texts would become one.
+func escape(text []byte) (r rune, n int) {
+	if len(text) < 2 {
+		return 0, 0
+	}
+	if text[1] != 'u' {
+		i := strings.IndexByte(`"\/bfnrt`, text[1])
+		if i < 0 {
+			return 0, 0
+		}
+		return rune("\"\\/\b\f\n\r\t"[i]), 2
+	}
+	r = codeUnit(text)
+	if r < 0 {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, longestEscape
+	}
+	if r = utf16.DecodeRune(r, codeUnit(text[longestEscape:])); r == utf8.RuneError {
+		return 0, 0
+	}
+	return r, 2 * longestEscape
+}
+
+// codeUnit returns the number that text starts with as \u0041, or -1.
+func codeUnit(text []byte) rune {
+	var unit [2]byte
+	if len(text) < longestEscape || text[0] != '\\' || text[1] != 'u' {
+		return -1
+	}
+	if _, err := hex.Decode(unit[:], text[2:longestEscape]); err != nil {
+		return -1
+	}
+	return rune(binary.BigEndian.Uint16(unit[:]))
 }
 
 // compact appends JSON text without its white space, otherwise as it is.
-func compact(dst *bytes.Buffer, raw []byte) error { return json.Compact(dst, raw) }
+func compact(dst *bytes.Buffer, raw []byte) {
+	start := 0
+	for i := 0; i < len(raw); {
+		switch raw[i] {
+		case '"':
+			i = skipString(raw, i)
+		case ' ', '\t', '\n', '\r':
+			dst.Write(raw[start:i])
+			i = space(raw, i)
+			start = i
+		default:
+			i++
+		}
+	}
+	dst.Write(raw[start:])
+}
+
+// crowded says whether a text may hold more than so many values: those of lists
+// and of members.
+func crowded(raw []byte, most int) bool {
+	n := 1
+	for i := 0; i < len(raw) && n <= most; i++ {
+		switch raw[i] {
+		case '"':
+			i = skipString(raw, i) - 1
+		case ',', '[', '{':
+			n++
+		}
+	}
+	return n > most
+}

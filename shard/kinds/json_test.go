@@ -30,3 +30,41 @@ func FuzzLookup(f *testing.F) {
 		}
 	})
 }
+
+// Strings are unquoted as encoding/json does, but half a surrogate pair is no
+// text, and names are compared by what they stand for.
+func FuzzUnquote(f *testing.F) {
+	for _, seed := range []string{`"a"`, `"\u0061\n\"\\\/"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\ufffd"`, `"\u12"`, `"\x"`, `"\"`, `"\ud83d\u0061"`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, ok := unquote(raw)
+		var want string
+		if !utf8.Valid(raw) || len(raw) == 0 || raw[0] != '"' || raw[len(raw)-1] != '"' || json.Unmarshal(raw, &want) != nil {
+			return
+		}
+		if ok && got != want || !ok && !bytes.Contains(bytes.ToLower(raw), []byte(`\ud`)) {
+			t.Fatalf("%q: got %q, %t, want %q", raw, got, ok, want)
+		}
+		if ok && !named(raw, want) {
+			t.Fatalf("%q is not named %q", raw, want)
+		}
+		if named(raw, want+"x") {
+			t.Fatalf("%q is named %q", raw, want+"x")
+		}
+	})
+}
+
+// White space goes and the rest stays, as encoding/json does it.
+func FuzzCompact(f *testing.F) {
+	for _, seed := range []string{` { "a b" : [ 1 , "\" " ] } `, "\t[]\r\n", `"`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var got, want bytes.Buffer
+		compact(&got, raw)
+		if json.Valid(raw) && (json.Compact(&want, raw) != nil || got.String() != want.String()) {
+			t.Fatalf("%q: got %q, want %q", raw, got.String(), want.String())
+		}
+	})
+}

@@ -28,6 +28,7 @@ type eventMapping struct {
 
 type documentMapping struct {
 	key, version *expression // nil: documents do not tell
+	valid        *expression // nil: each that has a value
 	value        *value      // nil: the whole document
 }
 
@@ -69,9 +70,13 @@ func (e *eventMapping) set(m *message) ([]byte, bool) {
 	return v, err == nil
 }
 
-// Map implements [origin.Mapping]. The document must be a JSON object; for an
-// on-demand kind any JSON passes as it is. A version that is not an unsigned
-// 64-bit number is none.
+// errInvalid says that a document is not what its kind needs, such as one with a
+// member of the wrong type.
+var errInvalid = errors.New("the document is not valid: document.valid of the kind is not true")
+
+// Map implements [origin.Mapping]. The document must be a JSON object, and valid
+// where the kind says what is; for an on-demand kind any JSON passes as it is. A
+// version that is not an unsigned 64-bit number is none.
 //
 // [origin.Mapping]: https://pkg.go.dev/github.com/tenantry/tenantry/cache/origin#Mapping
 func (k *Kind) Map(doc []byte) (key string, value []byte, version uint64, versioned bool, err error) {
@@ -84,12 +89,15 @@ func (k *Kind) Map(doc []byte) (key string, value []byte, version uint64, versio
 	if doc = bytes.TrimLeft(doc, " \t\r\n"); doc[0] != '{' {
 		return "", nil, 0, false, errors.New("the document is not a JSON object")
 	}
-	m := &message{over: overDoc, raw: doc}
+	m := newDocument(doc)
 	if key, err = k.document.keyOf(m); err != nil {
 		return "", nil, 0, false, fmt.Errorf("the document's key: %w", err)
 	}
 	if value, err = k.document.valueOf(m); err != nil {
 		return "", nil, 0, false, fmt.Errorf("the document's value: %w", err)
+	}
+	if k.document.valid != nil && !k.document.valid.holds(m) {
+		return "", nil, 0, false, errInvalid
 	}
 	version, versioned = k.document.versionOf(m)
 	return key, value, version, versioned, nil
@@ -114,8 +122,8 @@ func (d *documentMapping) valueOf(m *message) ([]byte, error) {
 		return d.value.json(m)
 	}
 	var b bytes.Buffer
-	err := compact(&b, m.raw)
-	return b.Bytes(), err
+	compact(&b, m.raw)
+	return b.Bytes(), nil
 }
 
 func (d *documentMapping) versionOf(m *message) (uint64, bool) {

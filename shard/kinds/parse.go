@@ -34,7 +34,7 @@ func Preset(name string, o Options) (*Set, error) {
 }
 
 // Parse reads a kinds file; file names it in messages. A file with mistakes gives
-// a [*strictyaml.Mistakes] with all of them, each with its line and key.
+// a [*strictyaml.MistakesError] with all of them, each with its line and key.
 func Parse(file string, data []byte, o Options) (*Set, error) {
 	var spec fileSpec
 	p, err := newParser(strictyaml.Decode(file, data, &spec))
@@ -100,6 +100,7 @@ func (p *parser) kind(id int, spec *kindSpec) *Kind {
 	k.event.value = p.value(at+".event.value", p.event, spec.Event.Value)
 	k.document.key = p.expression(at+".document.key", p.doc, spec.Document.Key, cel.StringType)
 	k.document.version = p.expression(at+".document.version", p.doc, spec.Document.Version, cel.UintType, cel.IntType)
+	k.document.valid = p.expression(at+".document.valid", p.doc, spec.Document.Valid, cel.BoolType)
 	k.document.value = p.value(at+".document.value", p.doc, spec.Document.Value)
 	p.warn(at, spec)
 	return k

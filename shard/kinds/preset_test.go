@@ -28,8 +28,7 @@ func preset(t testing.TB) *kinds.Set {
 
 // say writes changes as "kind key effect value", or the reason of a refusal.
 func say(changes []subscriber.Change, err error) string {
-	var refused *subscriber.RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*subscriber.RefusedError](err); ok {
 		return "refused " + refused.Reason
 	}
 	var lines []string
@@ -164,6 +163,7 @@ func TestPresetCache(t *testing.T) {
 }
 
 func TestPresetDocuments(t *testing.T) {
+	const notValid = "error: the document is not valid: document.valid of the kind is not true"
 	s := preset(t)
 	for _, c := range []struct{ kind, doc, want string }{
 		{"credit-config", `{"operationCode":"op","creditCost":2.50,"version":18446744073709551615}`, `op {"cost":2.50} v18446744073709551615`},
@@ -173,6 +173,27 @@ func TestPresetDocuments(t *testing.T) {
 		{"credit-config", `{"operationCode":"op"}`, `error: the document's value: "cost": the member is not there`},
 		{"credit-config", `{"operationCode":1,"creditCost":2}`, `error: the document's key: not a string`},
 		{"credit-config", `{"operationCode":"..","creditCost":2}`, `error: the document's key: the key is a dot segment`},
+		{"credit-config", `{"operationCode":"op","creditCost":-12345678901234567890.120}`, `op {"cost":-12345678901234567890.120}`},
+		{"credit-config", `{"operationCode":"op","creditCost":"free"}`, notValid},
+		{"credit-config", `{"operationCode":"op","creditCost":null}`, notValid},
+		{"credit-config", `{"operationCode":"op","creditCost":[1]}`, notValid},
+		{"credit-config", `{"operationCode":"op","creditCost":true}`, notValid},
+		{"credit-config", `{"operationCode":"op","creditCost":1e999}`, notValid},
+		{"role", `{"roleId":"r","permissions":"x"}`, notValid},
+		{"role", `{"roleId":"r","permissions":{"x":"x"}}`, notValid},
+		{"role", `{"roleId":"r","permissions":["x",1]}`, notValid},
+		{"role", `{"roleId":"r","permissions":[null]}`, notValid},
+		{"role", `{"roleId":"r","permissions":null}`, notValid},
+		{"role", `{"roleId":"r","permissions":[]}`, `r {"permissions":[]}`},
+		{"user-status", `{"userId":"u","status":"active","roles":["a", "b"]}`, `u {"status":"active","roles":["a","b"]}`},
+		{"user-status", `{"userId":"u","status":5,"roles":[]}`, notValid},
+		{"user-status", `{"userId":"u","status":"active","roles":"a"}`, notValid},
+		{"user-status", `{"userId":"u","status":"active","roles":[["a"]]}`, notValid},
+		{"user-status", `{"userId":"u","status":"active"}`, `error: the document's value: "roles": the member is not there`},
+		{"config", `{"name":"n","value":{"any": [1.0, null]}}`, `n {"value":{"any":[1.0,null]}}`},
+		{"credit-balance", `{"userId":"u","availableCredits":7.00}`, `u {"userId":"u","availableCredits":7.00}`},
+		{"credit-balance", `{"userId":"u","availableCredits":"7"}`, notValid},
+		{"credit-balance", `{"userId":"u"}`, notValid},
 		{"role", `{"roleId":"r","roleName":"R","permissions":[ "a" ],"version":3}`, `r {"permissions":["a"]} v3`},
 		{"user", ` {"id": 1, "html": "<&>\u2028"} `, ` {"id":1,"html":"<&>\u2028"}`},
 		{"user", `["u"]`, `error: the document is not a JSON object`},
@@ -205,10 +226,10 @@ func BenchmarkChanges(b *testing.B) {
 	}
 }
 
-// The largest message a bus takes, made to cost as much as it can.
-func BenchmarkChangesHostile(b *testing.B) {
+// A role of 5,000 permissions, each of which is looked at.
+func BenchmarkChangesLong(b *testing.B) {
 	s := preset(b)
-	e := &subscriber.Event{Topic: "roles", Raw: []byte(`{"data":{"roleId":"r","permissions":["` + strings.Repeat(`","`, 300_000) + `"]}}`)}
+	e := &subscriber.Event{Topic: "roles", Raw: []byte(`{"data":{"roleId":"r","permissions":["` + strings.Repeat(`x","`, 5_000) + `"]}}`)}
 	for b.Loop() {
 		if _, err := s.Changes(e); err != nil {
 			b.Fatal(err)

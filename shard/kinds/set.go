@@ -69,7 +69,7 @@ func (s *Set) Changes(e *subscriber.Event) ([]subscriber.Change, error) {
 	if e.TenantDeleted {
 		return nil, nil
 	}
-	m := &message{over: overEvent, raw: e.Raw}
+	m := newEvent(e.Raw)
 	changes := make([]subscriber.Change, 0, len(on))
 	var missing error
 	for _, k := range on {

@@ -48,6 +48,7 @@ type eventSpec struct {
 type documentSpec struct {
 	Key     string    `yaml:"key" doc:"the key of the item, over doc"`
 	Version string    `yaml:"version" doc:"the version of the item, over doc"`
+	Valid   string    `yaml:"valid" doc:"whether the document is what the kind needs; false or an error: the origin is at fault, and nothing is kept"`
 	Value   valueSpec `yaml:"value" doc:"the canonical value, over doc; left out: the whole document"`
 }
 

@@ -2,8 +2,8 @@ package kinds
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -205,9 +205,9 @@ func listOf(raw []byte) ref.Val {
 func encodeValue(dst *bytes.Buffer, v ref.Val) error {
 	switch v := v.(type) {
 	case *object:
-		return compact(dst, v.raw)
+		compact(dst, v.raw)
 	case array:
-		return compact(dst, v.raw)
+		compact(dst, v.raw)
 	case types.Null:
 		dst.WriteString("null")
 	case types.Bool, types.Int, types.Uint:
@@ -238,11 +238,12 @@ func encodeScalar(dst *bytes.Buffer, v any) error {
 
 func encodeList(dst *bytes.Buffer, l traits.Lister) error {
 	dst.WriteByte('[')
-	for i := range int64(l.Size().(types.Int)) {
-		if i > 0 {
+	first := true
+	for it := l.Iterator(); it.HasNext() == types.True; first = false {
+		if !first {
 			dst.WriteByte(',')
 		}
-		if err := encodeValue(dst, l.Get(types.Int(i))); err != nil {
+		if err := encodeValue(dst, it.Next()); err != nil {
 			return err
 		}
 	}
@@ -255,11 +256,11 @@ func encodeMap(dst *bytes.Buffer, m traits.Mapper) error {
 	for it := m.Iterator(); it.HasNext() == types.True; {
 		name, ok := it.Next().(types.String)
 		if !ok {
-			return fmt.Errorf("a map whose keys are not strings is no JSON value")
+			return errors.New("a map whose keys are not strings is no JSON value")
 		}
 		names = append(names, name)
 	}
-	slices.SortFunc(names, func(a, b types.String) int { return cmp.Compare(a, b) })
+	slices.Sort(names)
 	dst.WriteByte('{')
 	for i, name := range names {
 		if i > 0 {

@@ -83,7 +83,7 @@ func (r *Report) walk(n *yaml.Node, v reflect.Value, key string, tag reflect.Str
 		v.Set(made)
 		v = made.Elem()
 	}
-	if d, ok := v.Addr().Interface().(NodeDecoder); ok {
+	if d, ok := reflect.TypeAssert[NodeDecoder](v.Addr()); ok {
 		d.DecodeNode(r, n, key)
 		return
 	}
@@ -123,7 +123,7 @@ func (r *Report) section(n *yaml.Node, v reflect.Value, key string) {
 		path := join(key, name)
 		i := indexOf(fields, name)
 		if i < 0 {
-			r.add(r.at(path), path, unknown(name, fields))
+			r.add(r.at(path), path, unknown(fields))
 			continue
 		}
 		r.walk(value, fields[i].value, path, fields[i].tag)
@@ -219,12 +219,12 @@ func describe(n *yaml.Node) string {
 	return "is plain text"
 }
 
-func unknown(name string, fields []field) string {
+func unknown(fields []field) string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	return fmt.Sprintf("unknown key; known here are %s", strings.Join(names, ", "))
+	return "unknown key; known here are " + strings.Join(names, ", ")
 }
 
 // Text returns the text of a scalar that must not be empty, for a

@@ -27,7 +27,7 @@ func kindOf(v reflect.Value) shape {
 	if v.Kind() == reflect.Pointer {
 		return kindOf(reflect.New(v.Type().Elem()).Elem())
 	}
-	if _, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if _, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return scalar
 	}
 	switch v.Kind() {

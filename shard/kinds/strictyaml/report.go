@@ -30,15 +30,15 @@ func (m Mistake) String() string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
-// Mistakes is the error of a file: all that is wrong with it, a line each.
-type Mistakes struct {
+// MistakesError is the error of a file: all that is wrong with it, a line each.
+type MistakesError struct {
 	// All has at most 100 mistakes, those of a file in the order of its lines.
 	All []Mistake
 	// More is how many were left out.
 	More int
 }
 
-func (m *Mistakes) Error() string {
+func (m *MistakesError) Error() string {
 	var b strings.Builder
 	for i, one := range m.All {
 		if i > 0 {
@@ -107,7 +107,7 @@ func (r *Report) Err() error {
 	}
 	all := slices.Clone(r.mistakes)
 	slices.SortStableFunc(all, func(a, b Mistake) int { return a.order - b.order })
-	return &Mistakes{All: all, More: r.more}
+	return &MistakesError{All: all, More: r.more}
 }
 
 func (r *Report) add(p place, key, text string) {

@@ -41,7 +41,7 @@ func setText(v reflect.Value, text string, tag reflect.StructTag) string {
 
 func parseInto(v reflect.Value, text string) string {
 	bad := quote(text) + " is not " + wanted(v)
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		if err := u.UnmarshalText([]byte(text)); err != nil {
 			return err.Error() // which quotes the text, unless it is a secret
 		}

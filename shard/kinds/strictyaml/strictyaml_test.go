@@ -2,6 +2,7 @@ package strictyaml_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ table: {}
 func TestManyMistakes(t *testing.T) {
 	var got root
 	err := strictyaml.Decode("f", bytes.Repeat([]byte("name: x\n"), 1001), &got).Err()
-	m, ok := err.(*strictyaml.Mistakes)
+	m, ok := errors.AsType[*strictyaml.MistakesError](err)
 	if !ok || len(m.All) != 100 || m.More != 900 {
 		t.Errorf("got %v", err)
 	}
