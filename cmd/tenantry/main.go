@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
 )
 
@@ -47,6 +48,7 @@ func main() {
 // run runs a command line and returns its exit status. The first SIGINT or
 // SIGTERM asks the command to end; the second ends the process.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
+	logging.Disable() // go-redis writes each failed dial to stderr; subscriber logs what matters
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

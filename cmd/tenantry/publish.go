@@ -63,6 +63,9 @@ func publish(ctx context.Context, out io.Writer, bus subscriber.Config, tenant, 
 	}
 	defer p.Close()
 	receivers, err := p.Publish(ctx, tenant, topic, event)
+	if errors.Is(err, subscriber.ErrChannel) {
+		return &exit{exitUsage, err}
+	}
 	if err != nil {
 		return &exit{exitUnreachable, fmt.Errorf("%w; is Redis at %s?", err, bus.Addresses[0])}
 	}

@@ -58,7 +58,7 @@ func serve(ctx context.Context, cfg *config.Config, insecure bool, errs io.Write
 	}
 	log := logger(&cfg.Telemetry, errs)
 	for _, text := range notices(cfg) {
-		log.Warn(text)
+		log.Warn("the configuration needs attention", "note", text)
 	}
 	sizeCollector(int64(cfg.Limits.NodeBytes))
 	n, err := node.New(cfg, log)
@@ -163,4 +163,3 @@ func configShowCommand() *cobra.Command {
 	c.Flags().BoolVar(&defaults, "defaults", false, "print every key with its default and what it means instead")
 	return c
 }
-

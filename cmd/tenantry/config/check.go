@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -170,7 +171,7 @@ func (k checker) kinds(c *Kinds) {
 
 // every adds the mistakes of another file as they are.
 func (k checker) every(err error) {
-	if m, ok := err.(*strictyaml.Mistakes); ok {
+	if m, ok := errors.AsType[*strictyaml.MistakesError](err); ok {
 		for _, one := range m.All {
 			k.r.Variable(one.Place, one.Key, "%s", one.Text)
 		}

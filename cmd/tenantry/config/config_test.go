@@ -223,6 +223,32 @@ func TestNotYet(t *testing.T) {
 	}
 }
 
+// Of the limits, some have an effect, also as one tenant's own.
+func TestNotYetOfLimits(t *testing.T) {
+	got := config.NotYet(parse(t, `
+limits:
+  active_tenants: 7
+  activations_per_second: 7
+  tenant_bytes: 7MiB
+  node_bytes: 70MiB
+  tenant_requests_per_second: 7
+  tenant_origin_concurrency: 7
+  overrides:
+    b: {tenant_bytes: 1MiB, tenant_requests_per_second: 0}
+    a: {tenant_origin_concurrency: 8}
+    c: {tenant_bytes: 1MiB}
+`))
+	want := []string{
+		"limits.tenant_requests_per_second has no effect: this version has no rates",
+		"limits.tenant_origin_concurrency has no effect: this version has no tenants' concurrency limits",
+		"limits.overrides.a.tenant_origin_concurrency has no effect: this version has no tenants' concurrency limits",
+		"limits.overrides.b.tenant_requests_per_second has no effect: this version has no rates",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestInsecure(t *testing.T) {
 	for file, want := range map[string]int{
 		"":                                 0,

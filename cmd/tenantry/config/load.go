@@ -14,8 +14,8 @@ import (
 // prefix starts the name of every variable of ours.
 const prefix = "TENANTRY_"
 
-// commandLine are the variables of the command line, which are no keys.
-var commandLine = []string{"TENANTRY_SERVER"}
+// commandLine is the command line's own variable, which is no key.
+const commandLine = prefix + "SERVER"
 
 // kubernetes matches what Kubernetes sets in every pod for Services whose names
 // start with tenantry.
@@ -23,7 +23,7 @@ var kubernetes = regexp.MustCompile(`^TENANTRY(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT
 
 // Load reads the configuration of a file, or of none if file is empty, and of
 // the environment, as [os.Environ] gives it. Its error is the file's, or a
-// [*strictyaml.Mistakes] with all mistakes.
+// [*strictyaml.MistakesError] with all mistakes.
 func Load(file string, environ []string) (*Config, error) {
 	var data []byte
 	if file != "" {
@@ -68,10 +68,7 @@ func Variable(key string) string {
 
 // override applies the keys' own variables and refuses those of no key.
 func (c *Config) override(r *strictyaml.Report, set map[string]string) {
-	known := map[string]bool{}
-	for _, name := range commandLine {
-		known[name] = true
-	}
+	known := map[string]bool{commandLine: true}
 	for leaf := range strictyaml.Leaves(c) {
 		name := Variable(leaf.Key)
 		known[name] = true

@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/tenantry/tenantry/shard/kinds/strictyaml"
@@ -29,28 +31,32 @@ func Example(w io.Writer) error {
 	return err
 }
 
-// notYet are the keys that have no effect in this version, and what would give
-// them one; a key with others below it stands for them all. Who makes a key work
-// deletes its row.
-var notYet = []struct{ key, needs string }{
-	{"node.zone", "clusters"},
-	{"listen.gossip", "clusters"},
-	{"advertise", "clusters"},
-	{"cluster", "clusters"},
-	{"ring", "clusters"},
-	{"redis.mode", "sentinel and cluster"},
-	{"redis.master_name", "sentinel"},
-	{"origin.soft_timeout", "soft time-outs"},
-	{"origin.retries", "retries"},
-	{"limits.activations_per_second", "rates"},
-	{"limits.tenant_requests_per_second", "rates"},
-	{"limits.tenant_origin_concurrency", "tenants' concurrency limits"},
-	{"limits.overrides", "limits of their own for tenants"},
-	{"auth", "authentication"},
-	{"cors", "requests from browsers"},
-	{"tls", "TLS on the rpc port"},
-	{"telemetry.otlp_endpoint", "traces"},
-	{"telemetry.audit_per_second", "the audit"},
+// gap is a key that has no effect in this version, and what would give it one.
+type gap struct{ key, needs string }
+
+// notYet returns the gaps. A key with others below it stands for them all, a *
+// for every tenant. Who makes a key work deletes its row.
+func notYet() []gap {
+	return []gap{
+		{"node.zone", "clusters"},
+		{"listen.gossip", "clusters"},
+		{"advertise", "clusters"},
+		{"cluster", "clusters"},
+		{"ring", "clusters"},
+		{"redis.mode", "sentinel and cluster"},
+		{"redis.master_name", "sentinel"},
+		{"origin.soft_timeout", "soft time-outs"},
+		{"origin.retries", "retries"},
+		{"limits.tenant_requests_per_second", "rates"},
+		{"limits.tenant_origin_concurrency", "tenants' concurrency limits"},
+		{"limits.overrides.*.tenant_requests_per_second", "rates"},
+		{"limits.overrides.*.tenant_origin_concurrency", "tenants' concurrency limits"},
+		{"auth", "authentication"},
+		{"cors", "requests from browsers"},
+		{"tls", "TLS on the rpc port"},
+		{"telemetry.otlp_endpoint", "traces"},
+		{"telemetry.audit_per_second", "the audit"},
+	}
 }
 
 // NotYet lists the keys that are set to other than their defaults but have no
@@ -64,17 +70,37 @@ func NotYet(c *Config) []string {
 	for leaf := range strictyaml.Leaves(c) {
 		needs, ok := missing(leaf.Key)
 		if ok && !same(leaf.Value, standard[leaf.Key]) {
-			all = append(all, fmt.Sprintf("%s has no effect: this version has no %s", leaf.Key, needs))
+			all = append(all, noEffect(leaf.Key, needs))
 		}
 	}
+	all = append(all, overridesNotYet(c.Limits.Overrides)...)
 	if len(c.Redis.Addresses) > 1 {
 		all = append(all, "redis.addresses: only the first has an effect in mode standalone")
 	}
 	return all
 }
 
+// overridesNotYet is NotYet for the tenants' own limits, by tenant.
+func overridesNotYet(overrides map[string]Override) []string {
+	var all []string
+	for _, tenant := range slices.Sorted(maps.Keys(overrides)) {
+		own := overrides[tenant]
+		for leaf := range strictyaml.Leaves(&own) {
+			needs, ok := missing("limits.overrides.*." + leaf.Key)
+			if ok && !leaf.Value.IsNil() {
+				all = append(all, noEffect("limits.overrides."+tenant+"."+leaf.Key, needs))
+			}
+		}
+	}
+	return all
+}
+
+func noEffect(key, needs string) string {
+	return fmt.Sprintf("%s has no effect: this version has no %s", key, needs)
+}
+
 func missing(key string) (needs string, ok bool) {
-	for _, row := range notYet {
+	for _, row := range notYet() {
 		if key == row.key || strings.HasPrefix(key, row.key+".") {
 			return row.needs, true
 		}

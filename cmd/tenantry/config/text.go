@@ -54,16 +54,22 @@ func isHost(s string) bool {
 // Size is a number of bytes.
 type Size int64
 
-var units = []struct {
+// unit is a name for so many bytes.
+type unit struct {
 	name  string
 	bytes int64
-}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+}
+
+// units returns the largest first.
+func units() []unit {
+	return []unit{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+}
 
 // UnmarshalText implements [encoding.TextUnmarshaler]: a whole number of B, KiB,
 // MiB, GiB or TiB, or of bytes.
 func (s *Size) UnmarshalText(text []byte) error {
 	number, factor := string(text), int64(1)
-	for _, u := range units {
+	for _, u := range units() {
 		if n, ok := strings.CutSuffix(number, u.name); ok {
 			number, factor = n, u.bytes
 			break
@@ -79,8 +85,8 @@ func (s *Size) UnmarshalText(text []byte) error {
 
 // MarshalText implements [encoding.TextMarshaler].
 func (s Size) MarshalText() ([]byte, error) {
-	for _, u := range units[:len(units)-1] {
-		if s != 0 && int64(s)%u.bytes == 0 {
+	for _, u := range units() {
+		if s != 0 && u.bytes > 1 && int64(s)%u.bytes == 0 {
 			return []byte(strconv.FormatInt(int64(s)/u.bytes, 10) + u.name), nil
 		}
 	}

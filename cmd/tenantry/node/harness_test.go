@@ -29,12 +29,13 @@ type stack struct {
 	node    *node.Node
 	log     *lockedBuffer
 	publish *subscriber.Publisher
+	client  *http.Client
 }
 
 // newStack starts a stack; the server of Redis may not run yet.
 func newStack(t *testing.T, redis *redistest.Server, configure func(*config.Config)) *stack {
 	t.Helper()
-	s := &stack{T: t, redis: redis, origin: &recorder{}, log: &lockedBuffer{}}
+	s := &stack{T: t, redis: redis, origin: &recorder{}, log: &lockedBuffer{}, client: &http.Client{Transport: &http.Transport{}}}
 	var err error
 	if s.publish, err = subscriber.NewPublisher(subscriber.Config{Addresses: []string{redis.Addr()}}); err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func (s *stack) run() {
 		if err := <-ended; err != nil {
 			s.Errorf("the node ended with %v", err)
 		}
-		http.DefaultClient.CloseIdleConnections()
+		s.client.CloseIdleConnections()
 	})
 }
 
@@ -101,7 +102,7 @@ func (s *stack) get(path, tenant string) answer {
 
 func (s *stack) do(req *http.Request) answer {
 	s.Helper()
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		s.Fatal(err)
 	}

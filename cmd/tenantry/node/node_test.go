@@ -30,7 +30,8 @@ func TestTheSeedsMessage(t *testing.T) {
 			s.event(channel, seedEvent)
 			begin := time.Now()
 			cost, freshness := s.cost()
-			for ; cost != "3.0" && time.Since(begin) < 50*time.Millisecond; cost, freshness = s.cost() {
+			for cost != "3.0" && time.Since(begin) < 50*time.Millisecond {
+				cost, freshness = s.cost()
 			}
 			if cost != "3.0" || freshness != "provisional" {
 				s.Fatalf("after the event: %s %s", cost, freshness)
