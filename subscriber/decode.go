@@ -20,14 +20,9 @@ const maxText = 512
 // that are not written as integers.
 func decode(tenant, topic, payload string, kinds Kinds) (*Event, *RefusedError) {
 	e := &Event{Tenant: tenant, Topic: topic, Raw: json.RawMessage(payload)}
-	if err := wellFormed(e.Raw); err != nil {
+	if err := e.envelope(); err != nil {
 		return nil, err
 	}
-	if err := members(e.Raw, e.member); err != nil {
-		return nil, err
-	}
-	e.TenantDeleted = e.Type == "tenant-deleted"
-	e.Deleted = e.Deleted || strings.HasSuffix(e.Type, "-deleted")
 	if e.TenantDeleted {
 		return e, nil // of everything, so of no entry in particular
 	}
@@ -37,6 +32,29 @@ func decode(tenant, topic, payload string, kinds Kinds) (*Event, *RefusedError) 
 	}
 	e.Changes = changes
 	return e, nil
+}
+
+// Decode decodes a message on a tenant's channel as nodes do, but for the
+// Changes, which depend on the kinds. Its error is a [*RefusedError].
+func Decode(tenant, topic string, payload []byte) (*Event, error) {
+	e := &Event{Tenant: tenant, Topic: topic, Raw: payload}
+	if err := e.envelope(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// envelope reads what an event says whatever the kinds are.
+func (e *Event) envelope() *RefusedError {
+	if err := wellFormed(e.Raw); err != nil {
+		return err
+	}
+	if err := members(e.Raw, e.member); err != nil {
+		return err
+	}
+	e.TenantDeleted = e.Type == "tenant-deleted"
+	e.Deleted = e.Deleted || strings.HasSuffix(e.Type, "-deleted")
+	return nil
 }
 
 func asRefused(err error) *RefusedError {

@@ -65,6 +65,9 @@ func (d *demo) run(c *cobra.Command) error {
 	if d.base < 1 || d.base+demoWrapper > 65535 {
 		return fmt.Errorf("--base-port %d: 1 to %d", d.base, 65535-demoWrapper)
 	}
+	if d.tenants < 0 {
+		return fmt.Errorf("--tenants %d: 0 or more", d.tenants)
+	}
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	if d.length > 0 {

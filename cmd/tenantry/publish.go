@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +43,9 @@ that are active on it.`,
 		event, err := readEvent(c.InOrStdin(), data)
 		if err != nil {
 			return &exit{exitUsage, err}
+		}
+		if _, err := subscriber.Decode(args[0], args[1], event); err != nil {
+			return &exit{exitUsage, fmt.Errorf("not published, because nodes would refuse it: %w", err)}
 		}
 		bus, err := busOf(file, redis)
 		if err != nil {
@@ -93,7 +95,7 @@ func busOf(file, redis string) (subscriber.Config, error) {
 	return bus, nil
 }
 
-// readEvent reads an event and sees that a node could decode it at all.
+// readEvent reads an event.
 func readEvent(in io.Reader, file string) ([]byte, error) {
 	if file != "-" {
 		f, err := os.Open(file)
@@ -109,8 +111,6 @@ func readEvent(in io.Reader, file string) ([]byte, error) {
 		return nil, fmt.Errorf("read the event: %w", err)
 	case len(event) > maxEvent:
 		return nil, errors.New("the event is larger than 1 MiB: nodes would refuse it")
-	case json.Unmarshal(event, &map[string]json.RawMessage{}) != nil:
-		return nil, errors.New("the event is not a JSON object: nodes would refuse it")
 	}
 	return event, nil
 }

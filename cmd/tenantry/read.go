@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -44,6 +46,9 @@ func (a *access) client() (*client.Client, error) {
 	if !strings.Contains(a.server, "://") {
 		a.server = "http://" + a.server
 	}
+	if u, err := url.Parse(a.server); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("--server %q: a URL such as %s", a.server, defaultServer)
+	}
 	return client.New(strings.TrimRight(a.server, "/"), nil), nil
 }
 
@@ -55,6 +60,8 @@ func (a *access) failed(err error) error {
 		return &exit{exitNo, err}
 	case errors.Is(err, client.ErrInvalid), errors.Is(err, client.ErrUnknownKind), errors.Is(err, client.ErrDenied):
 		return &exit{exitUsage, err}
+	case connect.IsWireError(err):
+		return &exit{exitUnreachable, fmt.Errorf("the node at %s has no answer: %w", a.server, err)}
 	case errors.As(err, &unavailable):
 		return &exit{exitUnreachable, fmt.Errorf("no answer from %s: %w; is it the rpc address of a node (--server)?", a.server, unavailable.Err)}
 	}

@@ -31,6 +31,7 @@ func (p *parser) check(at string, spec *kindSpec) {
 	}
 	p.need(at+".ttl", "how long entries are kept, such as 5m")
 	p.checkEvent(at, spec)
+	p.checkCanonical(at, spec)
 	p.checkList(at, spec)
 }
 
@@ -79,6 +80,19 @@ func (p *parser) checkEvent(at string, spec *kindSpec) {
 	}
 	if p.r.Given(at+".event.sets") && !p.r.Given(at+".event.value") {
 		p.r.Add(at+".event.sets", "there is no value that it could set; give event.value or leave it out")
+	}
+}
+
+// checkCanonical refuses an event and a document that map to objects with other
+// members: what a read returns would depend on which of them came last.
+func (p *parser) checkCanonical(at string, spec *kindSpec) {
+	event, document := spec.Event.Value.Members, spec.Document.Value.Members
+	if len(event) == 0 || len(document) == 0 {
+		return
+	}
+	same := func(a, b memberSpec) bool { return a.Name == b.Name }
+	if !slices.EqualFunc(event, document, same) {
+		p.r.Add(at+".event.value", "has other members than document.value; both give the one canonical value, with the same members in the same order")
 	}
 }
 
