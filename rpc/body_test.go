@@ -51,11 +51,11 @@ func startInMemory(t *testing.T, h http.Handler) (p *pipes, stop func()) {
 }
 
 // inBubble calls f while a handler is served in the bubble's time.
-func inBubble(t *testing.T, h http.Handler, f func(p *pipes)) {
+func inBubble(t *testing.T, h http.Handler, f func(t *testing.T, p *pipes)) {
 	synctest.Test(t, func(t *testing.T) {
 		p, stop := startInMemory(t, h)
 		defer stop()
-		f(p)
+		f(t, p)
 	})
 }
 
@@ -65,7 +65,7 @@ func TestSlowBodiesAreCut(t *testing.T) {
 			w.WriteHeader(http.StatusRequestTimeout)
 		}
 	})
-	inBubble(t, read, func(p *pipes) {
+	inBubble(t, read, func(t *testing.T, p *pipes) {
 		c := p.dial()
 		defer c.Close()
 		start := time.Now()
@@ -90,7 +90,7 @@ func TestLongCallsAreNotCut(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	inBubble(t, long, func(p *pipes) {
+	inBubble(t, long, func(t *testing.T, p *pipes) {
 		c := p.dial()
 		defer c.Close()
 		_, _ = fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")

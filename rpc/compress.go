@@ -14,8 +14,8 @@ const (
 	// compressing would cost more than the rest of the call.
 	compressMinBytes = 4 << 10
 	// maxRequestBytes bounds a request message, before and after decompression.
-	// The largest, a BatchGet of 1,000 items with the longest keys and tokens,
-	// has less.
+	// The largest, a BatchGet of 1,000 items with the longest keys and tokens of
+	// entries, has less.
 	maxRequestBytes = 2 << 20
 )
 

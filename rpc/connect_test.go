@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,6 +261,12 @@ func TestEntitlements(t *testing.T) {
 	h.node.Set("t", "credit-balance", "u", cache.Answer{Value: []byte(`{"availableCredits":3.0}`), State: cache.Stale, Via: cache.FromOrigin, Age: time.Second})
 	h.node.Set("t", "role", "r", fresh(`{"permissions":["a","b.*"]}`))
 	h.node.Set("t", "role", "odd", fresh(`{"permissions":"all"}`))
+	h.node.Set("t", "user-status", "u", fresh(`{"status":"active","roles":["r","s"]}`))
+	h.node.Set("t", "user-status", "odd", fresh(`{"status":1,"roles":["r","s"]}`))
+	h.node.Set("t", "user-status", "null", fresh(`{"status":"active","roles":null}`))
+	h.node.Set("t", "user-status", "half", fresh(`{"status":"active","roles":["r",null]}`))
+	h.node.Set("t", "config", "c", fresh(`{"value":{"limit":3.10}}`))
+	h.node.Set("t", "config", "odd", fresh(`{}`))
 	h.node.Set("t", "user", "u", fresh(`{"x": 1}`))
 	h.node.Set("t", "hierarchy", "e", fresh(`{"y": 2}`))
 	everyWay(t, h, func(t *testing.T, _ tenantryv1connect.CacheServiceClient, e tenantryv1connect.EntitlementServiceClient) {
@@ -298,7 +305,23 @@ func TestEntitlements(t *testing.T) {
 		if string(hierarchy.GetValue()) != `{"y": 2}` || err != nil {
 			t.Errorf("got %v, %v", hierarchy, err)
 		}
-		_, err = e.Authorize(t.Context(), &tenantryv1.AuthorizeRequest{Tenant: "t"})
-		wantCode(t, err, connect.CodeUnimplemented, "")
+		status, err := e.GetUserStatus(t.Context(), &tenantryv1.GetUserStatusRequest{Tenant: "t", UserId: "u"})
+		if status.GetStatus() != "active" || !slices.Equal(status.GetRoles(), []string{"r", "s"}) || status.GetUserId() != "u" || status.GetFreshness().GetVersion() != 7 || err != nil {
+			t.Errorf("got %v, %v", status, err)
+		}
+		_, err = e.GetUserStatus(t.Context(), &tenantryv1.GetUserStatusRequest{Tenant: "t", UserId: "none"})
+		wantCode(t, err, connect.CodeNotFound, "user-status")
+		for _, odd := range []string{"odd", "null", "half"} {
+			_, err = e.GetUserStatus(t.Context(), &tenantryv1.GetUserStatusRequest{Tenant: "t", UserId: odd})
+			wantCode(t, err, connect.CodeUnavailable, "no usable")
+		}
+		config, err := e.GetConfig(t.Context(), &tenantryv1.GetConfigRequest{Tenant: "t", Name: "c"})
+		if string(config.GetValue()) != `{"limit":3.10}` || config.GetName() != "c" || err != nil {
+			t.Errorf("got %v, %v", config, err)
+		}
+		_, err = e.GetConfig(t.Context(), &tenantryv1.GetConfigRequest{Tenant: "t", Name: "odd"})
+		wantCode(t, err, connect.CodeUnavailable, "no usable value")
+		_, err = e.GetConfig(t.Context(), &tenantryv1.GetConfigRequest{Tenant: "t", Name: ""})
+		wantCode(t, err, connect.CodeInvalidArgument, "name: ")
 	})
 }

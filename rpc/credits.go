@@ -8,13 +8,17 @@ import (
 	"github.com/tenantry/tenantry/cache"
 )
 
-// The kinds of the crm preset that EntitlementService reads.
+// The kinds of the crm preset that EntitlementService and the REST side read.
 const (
 	kindCreditConfig  = "credit-config"
 	kindCreditBalance = "credit-balance"
 	kindRole          = "role"
+	kindUserStatus    = "user-status"
+	kindConfig        = "config"
 	kindUser          = "user"
 	kindHierarchy     = "hierarchy"
+	kindHistory       = "history"
+	kindAuditLog      = "audit-log"
 )
 
 // creditsQuestion asks what an operation costs and whether a user can afford it.
@@ -82,7 +86,7 @@ func (r *reader) checkAfter(q *creditsQuestion) error {
 		return err
 	}
 	ofBalance, err := q.after.bound(balance, r.boot, now, &ignored)
-	if err == nil && q.after.n > 0 && !ofConfig && !ofBalance {
+	if err == nil && len(q.after.parts) > 0 && !ofConfig && !ofBalance {
 		err = errOtherEntry
 	}
 	return err
@@ -114,19 +118,15 @@ func (r *reader) readDecimal(ctx context.Context, q *creditsQuestion, e entry, m
 		return nil, "", err
 	}
 	c.composed.add(e, &a)
-	raw := memberOf(a.Value, member)
+	return decimalOf(e, a.Value, member)
+}
+
+// decimalOf reads the decimal that is a member of a value.
+func decimalOf(e entry, value []byte, member string) (json.RawMessage, string, error) {
+	raw := memberOf(value, member)
 	text, ok := decimalText(raw)
 	if !ok {
 		return nil, "", &unusableError{e, member}
 	}
 	return raw, text, nil
-}
-
-// memberOf returns the JSON text of one member of an object, or nil.
-func memberOf(object []byte, name string) json.RawMessage {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(object, &members) != nil {
-		return nil
-	}
-	return members[name]
 }

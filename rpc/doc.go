@@ -15,10 +15,14 @@
 //     does not know goes out as a fixed text, its cause to the log.
 //   - Values are passed on byte for byte; only EntitlementService looks inside,
 //     at what it answers with.
+//   - What is passed on to the origin is a path that cannot be taken for
+//     another, a query and a tenant; nothing else of the caller's request is.
+//   - Every connection, call, body, and wait for a slow caller is bounded;
+//     streams are not cut for being quiet.
 //   - A path segment is taken as the key that it encodes, exactly: nothing
 //     cleans a path or redirects.
 //
 // Everything here is safe for concurrent use. Goroutines: those of net/http;
-// the helpers of a BatchGet, which end before it returns; and those of
-// [Server.Run], which end before that does.
+// the helpers of a BatchGet or an Authorize, which end before it returns; and
+// those of [Server.Run], which end before that does.
 package rpc

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
 
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
@@ -32,15 +31,33 @@ func (s *entitlementService) CheckCredits(ctx context.Context, req *tenantryv1.C
 	}, nil
 }
 
+func (s *entitlementService) Authorize(ctx context.Context, req *tenantryv1.AuthorizeRequest) (*tenantryv1.AuthorizeResponse, error) {
+	o, t, err := decodeBounds(req.GetMaxAge(), req.GetAfter())
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.authorize(ctx, &authorizeQuestion{
+		tenant: req.GetTenant(), user: req.GetUserId(), operation: req.GetOperation(), userField: "user_id",
+		options: o, after: t,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &tenantryv1.AuthorizeResponse{
+		Allowed: len(a.reasons) == 0, Reasons: a.reasons, CreditCost: a.cost,
+		AvailableCredits: a.available, Freshness: s.composedFreshness(&a.composed),
+	}, nil
+}
+
 func (s *entitlementService) GetRolePermissions(ctx context.Context, req *tenantryv1.GetRolePermissionsRequest) (*tenantryv1.GetRolePermissionsResponse, error) {
 	e := entry{req.GetTenant(), kindRole, req.GetRoleId()}
 	a, err := s.read(ctx, e, "role_id", req)
 	if err != nil {
 		return nil, err
 	}
-	var permissions []string
-	if json.Unmarshal(memberOf(a.Value, "permissions"), &permissions) != nil {
-		return nil, &unusableError{e, "permissions"}
+	permissions, _, err := permissionsOf(e, a.Value)
+	if err != nil {
+		return nil, err
 	}
 	return &tenantryv1.GetRolePermissionsResponse{
 		RoleId: req.GetRoleId(), Permissions: permissions, Freshness: s.freshness(e, &a),
@@ -63,4 +80,32 @@ func (s *entitlementService) GetHierarchy(ctx context.Context, req *tenantryv1.G
 		return nil, err
 	}
 	return &tenantryv1.GetHierarchyResponse{Value: a.Value, Freshness: s.freshness(e, &a)}, nil
+}
+
+func (s *entitlementService) GetUserStatus(ctx context.Context, req *tenantryv1.GetUserStatusRequest) (*tenantryv1.GetUserStatusResponse, error) {
+	e := entry{req.GetTenant(), kindUserStatus, req.GetUserId()}
+	a, err := s.read(ctx, e, "user_id", req)
+	if err != nil {
+		return nil, err
+	}
+	u, err := statusOf(e, a.Value)
+	if err != nil {
+		return nil, err
+	}
+	return &tenantryv1.GetUserStatusResponse{
+		UserId: req.GetUserId(), Status: u.status, Roles: u.roles, Freshness: s.freshness(e, &a),
+	}, nil
+}
+
+func (s *entitlementService) GetConfig(ctx context.Context, req *tenantryv1.GetConfigRequest) (*tenantryv1.GetConfigResponse, error) {
+	e := entry{req.GetTenant(), kindConfig, req.GetName()}
+	a, err := s.read(ctx, e, "name", req)
+	if err != nil {
+		return nil, err
+	}
+	value, err := configOf(e, a.Value)
+	if err != nil {
+		return nil, err
+	}
+	return &tenantryv1.GetConfigResponse{Name: req.GetName(), Value: value, Freshness: s.freshness(e, &a)}, nil
 }

@@ -61,6 +61,11 @@ func (e *forbiddenError) Error() string {
 	return "tenant: " + e.caller + " may not do this with " + e.tenant
 }
 
+// unimplementedError says that this node does not serve something.
+type unimplementedError struct{ what string }
+
+func (e *unimplementedError) Error() string { return e.what + " is not served by this node" }
+
 // limitError names a limit that was met.
 type limitError struct{ limit string }
 
@@ -128,6 +133,9 @@ func requestFault(err error) (fault, bool) {
 	}
 	if e, ok := errors.AsType[*limitError](err); ok {
 		return fault{code: connect.CodeResourceExhausted, status: http.StatusTooManyRequests, message: e.Error()}, true
+	}
+	if e, ok := errors.AsType[*unimplementedError](err); ok {
+		return fault{code: connect.CodeUnimplemented, status: http.StatusNotImplemented, message: e.Error()}, true
 	}
 	return fault{}, false
 }

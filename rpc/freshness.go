@@ -11,13 +11,14 @@ import (
 )
 
 // freshness is the message with everything it points to, so that it is one
-// allocation, shared with the response that it is part of.
+// allocation, shared with the response that it is part of. The token of a
+// composed answer has one of its own.
 type freshness struct {
 	message tenantryv1.Freshness
 	age     durationpb.Duration
 	asOf    timestamppb.Timestamp
 	version uint64
-	token   [maxToken]byte
+	token   [singleToken]byte
 }
 
 // fill says how fresh an answer is; now is the wall clock.
@@ -77,6 +78,6 @@ func (c *composed) add(e entry, a *cache.Answer) {
 func (r *reader) composedFreshness(c *composed) *tenantryv1.Freshness {
 	f := new(freshness)
 	m := r.stamp(f.fillState(&c.worst, time.Now()))
-	m.Token = appendToken(f.token[:0], r.boot, c.parts...)
+	m.Token = appendToken(make([]byte, 0, tokenHeader+len(c.parts)*maxPartSize), r.boot, c.parts...)
 	return m
 }

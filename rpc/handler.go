@@ -18,6 +18,8 @@ import (
 type Config struct {
 	Node      Node
 	Readiness Readiness
+	// Passer passes on-demand kinds on to the origin. Nil: they are unimplemented.
+	Passer Passer
 	// Authenticate finds out who asks. Nil: nobody is let in.
 	Authenticate Authenticate
 	// Name of the node, as its answers give it.
@@ -26,6 +28,10 @@ type Config struct {
 	Epoch func() uint64
 	// Logger gets what callers must not see. Default: discarded.
 	Logger *slog.Logger
+	// CORSOrigins are the web pages that may ask from a browser, such as
+	// "https://app.example.com"; one "*" in each stands for anything. Default:
+	// none but those that the browser lets ask anyway.
+	CORSOrigins []string
 	// Registerer gets the metrics. Default: none.
 	Registerer prometheus.Registerer
 }
@@ -40,9 +46,9 @@ func NewHandler(cfg Config) http.Handler {
 	}
 	e := &edge{authenticate: cfg.Authenticate, metrics: newMetrics(cfg.Registerer), log: cfg.Logger}
 	r := &reader{node: cfg.Node, name: cfg.Name, epoch: cfg.Epoch, boot: newBoot(), report: e.report}
-	h := &handler{services: make(map[string]http.Handler), rest: newFacade(e, r)}
+	h := &handler{services: make(map[string]http.Handler), rest: newFacade(e, r, cfg.Passer)}
 	h.mountServices(e, r, cfg.Readiness)
-	return h
+	return withCORS(h, cfg.CORSOrigins)
 }
 
 // handler routes by the service that a path begins with; every other path is

@@ -55,6 +55,15 @@ func (m *methodMetrics) succeeded(start time.Time) {
 	m.seconds.Observe(time.Since(start).Seconds())
 }
 
+// ended counts a call by its code, of which 0 is a success.
+func (m *methodMetrics) ended(start time.Time, code connect.Code) {
+	if code == 0 {
+		m.succeeded(start)
+		return
+	}
+	m.failed(start, code)
+}
+
 func (m *methodMetrics) failed(start time.Time, code connect.Code) {
 	m.all.requests.WithLabelValues(m.method, code.String()).Inc()
 	m.seconds.Observe(time.Since(start).Seconds())

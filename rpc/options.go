@@ -26,7 +26,7 @@ func (r *reader) readOptions(e entry, age *durationpb.Duration, minVersion uint6
 		return o, err
 	}
 	o.MinVersion = minVersion
-	if t.n == 0 {
+	if len(t.parts) == 0 {
 		return o, nil
 	}
 	named, err := t.bound(e, r.boot, r.node.Now(), &o)

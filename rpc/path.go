@@ -6,7 +6,7 @@ import (
 )
 
 // maxSegments bounds the segments of a REST path.
-const maxSegments = 8
+const maxSegments = 32
 
 // segments splits a path into its decoded segments, exactly as they were sent:
 // an encoded slash or dot stays part of its segment, and nothing is cleaned.
@@ -36,15 +36,19 @@ func segments(u *url.URL) []string {
 	return parts
 }
 
-// match compares segments with a pattern's, of which "{…}" matches any one that
-// is not empty, and returns what those matched.
+// match compares segments with a pattern's, and returns what its "{…}" matched:
+// any one segment, and "{…...}" at the end any number of them.
 func match(pattern, parts []string) ([]string, bool) {
-	if len(pattern) != len(parts) {
+	last := len(pattern) - 1
+	rest := strings.HasSuffix(pattern[last], "...}")
+	if len(pattern) != len(parts) && (!rest || len(parts) < last) {
 		return nil, false
 	}
 	args := make([]string, 0, 3)
 	for i, want := range pattern {
 		switch {
+		case rest && i == last:
+			args = append(args, parts[i:]...)
 		case strings.HasPrefix(want, "{"):
 			args = append(args, parts[i])
 		case want != parts[i]:

@@ -24,14 +24,25 @@ const tenantHeader = "X-Tenant-Id"
 type facade struct {
 	*edge
 	*reader
+	passer Passer
 	routes []route
 }
 
 // route is one path and what answers it.
 type route struct {
 	pattern []string
-	answer  func(ctx context.Context, r *http.Request, args []string) (reply, error)
+	answer  answerFunc
 	metrics *methodMetrics
+}
+
+// answerFunc answers a request; args are what the pattern matched.
+type answerFunc func(ctx context.Context, r *http.Request, args []string) (answer, error)
+
+// answer is what a route answers with.
+type answer interface {
+	// code is what is counted; 0 for a success.
+	code() connect.Code
+	send(w http.ResponseWriter, r *http.Request)
 }
 
 // reply is a JSON document with its freshness.
@@ -68,12 +79,12 @@ func (f *facade) serve(w http.ResponseWriter, r *http.Request, to *route, args [
 		f.writeFault(w, fault, err)
 		return
 	}
-	to.metrics.succeeded(start)
-	writeReply(w, r, answer)
+	to.metrics.ended(start, answer.code())
+	answer.send(w, r)
 }
 
 // answer authenticates and calls the route, whose panics become errors.
-func (f *facade) answer(r *http.Request, to *route, args []string) (_ reply, err error) {
+func (f *facade) answer(r *http.Request, to *route, args []string) (_ answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicError{p, debug.Stack()}
@@ -81,18 +92,20 @@ func (f *facade) answer(r *http.Request, to *route, args []string) (_ reply, err
 	}()
 	ctx, err := f.authenticate.identify(r.Context(), r.Header)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	return to.answer(ctx, r, args)
 }
 
-// writeReply sends a document, or nothing if the caller has it already.
-func writeReply(w http.ResponseWriter, r *http.Request, answer reply) {
+func (answer reply) code() connect.Code { return 0 }
+
+// send sends a document, or nothing if the caller has it already.
+func (answer reply) send(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	setFreshness(h, answer.state, answer.age)
 	// Whoever keeps an answer must ask again, and not for another tenant.
 	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", tenantHeader+", Authorization")
+	h.Add("Vary", tenantHeader+", Authorization") // beside what CORS varies by
 	etag := `"` + strconv.FormatUint(xxhash.Sum64(answer.body), 16) + `"`
 	h.Set("ETag", etag)
 	if matches(r.Header.Values("If-None-Match"), etag) {

@@ -28,11 +28,30 @@ func TestRESTAnswers(t *testing.T) {
 	h.node.Set("123", "user", "u1", fresh(`{"userId": "u1",  "name":"<é>"}`))
 	h.node.Set("123", "hierarchy", "e1", fresh(`{"entityId":"e1"}`))
 	h.node.Set("123", "role", "admin", fresh(`{"permissions":["crm.*", "a<b"]}`))
+	h.node.Set("123", "role", "odd", fresh(`{"permissions":"all"}`))
+	h.node.Set("123", "user-status", "u1", fresh(`{"status":"active","roles":["admin"]}`))
+	h.node.Set("123", "user-status", "odd", fresh(`{"status":"active"}`))
+	h.node.Set("123", "config", "c", fresh(`{"value":[1.50, "<"]}`))
+	h.node.Set("123", "config", "null", fresh(`{"value":null}`))
 	for _, test := range []struct {
 		path   string
 		status int
 		body   string
 	}{
+		{"/api/users/u1/status", 200, `{"userId":"u1","status":"active","roles":["admin"]}`},
+		{"/api/users/u9/status", 404, `{"error":"the origin has no user-status \"u9\""}`},
+		{"/api/users/odd/status", 503, `{"error":"the origin's user-status \"odd\" has no usable roles"}`},
+		{"/api/users/%2e%2E/status", 400, `{"error":"userId: \".\" and \"..\" cannot be one segment of a path"}`},
+		{"/api/configs/c", 200, `{"name":"c","value":[1.50,"<"]}`},
+		{"/api/configs/null", 200, `{"name":"null","value":null}`},
+		{"/api/configs/none", 404, `{"error":"the origin has no config \"none\""}`},
+		{"/api/roles/odd/permissions", 503, `{"error":"the origin's role \"odd\" has no usable permissions"}`},
+		{"/api/authorize/crm.leads.create?userId=u1", 200, `{"allowed":true,"reasons":[],"creditCost":3.10,"availableCredits":3.1}`},
+		{"/api/authorize/none?userId=u2", 200, `{"allowed":false,"reasons":["user_unknown: the origin has no user-status \"u2\"","operation_not_configured: the origin has no credit-config \"none\""],"availableCredits":3.09}`},
+		{"/api/authorize/crm.leads.create", 400, `{"error":"userId: missing"}`},
+		{"/api/authorize/crm.leads.create?userId=", 400, `{"error":"userId: empty"}`},
+		{"/api/authorize/?userId=u1", 400, `{"error":"operation: missing"}`},
+		{"/api/history/x", 501, `{"error":"/api/history/{path...} is not served by this node"}`},
 		{"/api/credits/check/crm.leads.create", 200, `{"operation":"crm.leads.create","creditCost":3.10,"canAfford":true}`},
 		{"/api/credits/check/crm.leads.create?userId=u1", 200, `{"operation":"crm.leads.create","creditCost":3.10,"canAfford":true,"availableCredits":3.1}`},
 		{"/api/credits/check/crm.leads.create?userId=u2", 200, `{"operation":"crm.leads.create","creditCost":3.10,"canAfford":false,"availableCredits":3.09}`},

@@ -11,17 +11,29 @@ import (
 )
 
 // newFacade returns the REST side with all its routes.
-func newFacade(e *edge, r *reader) *facade {
-	f := &facade{edge: e, reader: r}
+func newFacade(e *edge, r *reader, p Passer) *facade {
+	f := &facade{edge: e, reader: r, passer: p}
 	f.route("/api/credits/check/{operation}", f.credits)
+	f.route("/api/authorize/{operation}", f.authorization)
 	f.route("/api/users/{userId}", f.document(kindUser, "userId"))
+	f.route("/api/users/{userId}/status", f.userStatus)
 	f.route("/api/hierarchy/{entityId}", f.document(kindHierarchy, "entityId"))
 	f.route("/api/roles/{roleId}/permissions", f.permissions)
+	f.route("/api/configs/{name}", f.config)
 	f.route("/v1/tenants/{tenant}/entries/{kind}/{key}", f.entry)
+	f.pass("/api/history/{path...}", kindHistory)
+	f.pass("/api/audit-logs/{path...}", kindAuditLog)
 	return f
 }
 
-func (f *facade) route(pattern string, answer func(context.Context, *http.Request, []string) (reply, error)) {
+// route adds a route whose answers are documents.
+func (f *facade) route(pattern string, document func(context.Context, *http.Request, []string) (reply, error)) {
+	f.add(pattern, func(ctx context.Context, r *http.Request, args []string) (answer, error) {
+		return document(ctx, r, args)
+	})
+}
+
+func (f *facade) add(pattern string, answer answerFunc) {
 	f.routes = append(f.routes, route{
 		pattern: strings.Split(pattern[1:], "/"), answer: answer, metrics: f.metrics.of(pattern),
 	})
@@ -62,26 +74,77 @@ func (f *facade) document(kind, field string) func(context.Context, *http.Reques
 	}
 }
 
-func (f *facade) permissions(ctx context.Context, r *http.Request, args []string) (reply, error) {
+// member answers with an entry of which body makes the answer's document.
+func (f *facade) member(ctx context.Context, r *http.Request, kind, field, key string, body func(entry, []byte) (any, error)) (reply, error) {
 	tenant, err := tenantOf(ctx, r)
 	if err != nil {
 		return reply{}, err
 	}
-	e := entry{tenant, kindRole, args[0]}
-	a, err := f.read(ctx, e, "roleId", unbounded())
+	e := entry{tenant, kind, key}
+	a, err := f.read(ctx, e, field, unbounded())
 	if err != nil {
 		return reply{}, err
 	}
-	raw := memberOf(a.Value, "permissions")
-	if raw == nil {
-		return reply{}, &unusableError{e, "permissions"}
+	document, err := body(e, a.Value)
+	if err != nil {
+		return reply{}, err
 	}
 	answer := replyOf(a)
-	answer.body, err = marshal(struct {
-		RoleID      string          `json:"roleId"`
-		Permissions json.RawMessage `json:"permissions"`
-	}{e.key, raw})
+	answer.body, err = marshal(document)
 	return answer, err
+}
+
+func (f *facade) permissions(ctx context.Context, r *http.Request, args []string) (reply, error) {
+	return f.member(ctx, r, kindRole, "roleId", args[0], func(e entry, value []byte) (any, error) {
+		_, raw, err := permissionsOf(e, value)
+		return struct {
+			RoleID      string          `json:"roleId"`
+			Permissions json.RawMessage `json:"permissions"`
+		}{e.key, raw}, err
+	})
+}
+
+func (f *facade) userStatus(ctx context.Context, r *http.Request, args []string) (reply, error) {
+	return f.member(ctx, r, kindUserStatus, "userId", args[0], func(e entry, value []byte) (any, error) {
+		u, err := statusOf(e, value)
+		return struct {
+			UserID string          `json:"userId"`
+			Status json.RawMessage `json:"status"`
+			Roles  json.RawMessage `json:"roles"`
+		}{e.key, u.rawStatus, u.rawList}, err
+	})
+}
+
+func (f *facade) config(ctx context.Context, r *http.Request, args []string) (reply, error) {
+	return f.member(ctx, r, kindConfig, "name", args[0], func(e entry, value []byte) (any, error) {
+		raw, err := configOf(e, value)
+		return struct {
+			Name  string          `json:"name"`
+			Value json.RawMessage `json:"value"`
+		}{e.key, raw}, err
+	})
+}
+
+func (f *facade) authorization(ctx context.Context, r *http.Request, args []string) (reply, error) {
+	tenant, err := tenantOf(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	user, err := userOf(r.URL)
+	if err != nil {
+		return reply{}, err
+	}
+	a, err := f.authorize(ctx, &authorizeQuestion{tenant: tenant, operation: args[0], user: user, userField: "userId"})
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := marshal(struct {
+		Allowed          bool            `json:"allowed"`
+		Reasons          []string        `json:"reasons"`
+		CreditCost       json.RawMessage `json:"creditCost,omitempty"`
+		AvailableCredits json.RawMessage `json:"availableCredits,omitempty"`
+	}{len(a.reasons) == 0, orEmpty(a.reasons), a.rawCost, a.rawAvailable})
+	return reply{body: body, state: a.composed.worst.State, age: a.composed.worst.Age}, err
 }
 
 func (f *facade) credits(ctx context.Context, r *http.Request, args []string) (reply, error) {

@@ -28,8 +28,12 @@ const (
 
 // Server serves a handler on one listener, over HTTP/1.1 and, for callers with
 // prior knowledge, unencrypted HTTP/2.
+//
+// It bounds its connections ([DefaultConnections]), the calls in work, the time
+// that each may take to send its request and to take its answer, and the bytes
+// of requests in work. Streams last as long as both sides like.
 type Server struct {
-	listener net.Listener
+	listener *admission
 	http     *http.Server
 	stopped  chan struct{} // closed when the server begins to stop
 }
@@ -43,9 +47,9 @@ func NewServer(l net.Listener, h http.Handler, logger *slog.Logger) *Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	s := &Server{listener: l, stopped: make(chan struct{})}
+	s := &Server{listener: newAdmission(l), stopped: make(chan struct{})}
 	s.http = &http.Server{
-		Handler: boundBodies(h), Protocols: protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter},
+		Handler: &calls{next: h}, Protocols: protocols, ConnState: s.listener.changed, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter},
 		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
@@ -54,6 +58,10 @@ func NewServer(l net.Listener, h http.Handler, logger *slog.Logger) *Server {
 	}
 	return s
 }
+
+// LimitConnections sets how many connections the server holds, at least 1. It
+// is called before Run. Default: [DefaultConnections].
+func (s *Server) LimitConnections(n int) { s.listener.max = max(n, 1) }
 
 // Run serves until ctx ends, then stops: it accepts nothing more, tells streams
 // to end, waits for calls in work for up to 10 s, and cuts what is left. It

@@ -23,8 +23,10 @@ const (
 	tokenFormat = 1
 	tokenHeader = 1 + 8 + 1
 	maxPartSize = 1 + 8 + 8 + 8
-	maxParts    = 2
-	maxToken    = tokenHeader + maxParts*maxPartSize
+	// maxParts is what an Authorize is made of: status, cost, balance and roles.
+	maxParts = 3 + maxRoles
+	// singleToken is the longest token of one entry.
+	singleToken = tokenHeader + maxPartSize
 
 	flagVersioned = 1
 )
@@ -86,8 +88,7 @@ func (p *part) append(b []byte) []byte {
 // token is a decoded token; the zero value bounds nothing.
 type token struct {
 	boot  uint64
-	n     int
-	parts [maxParts]part
+	parts []part
 }
 
 // decodeToken reads what appendToken wrote; no bytes are the zero token.
@@ -98,12 +99,14 @@ func decodeToken(b []byte) (t token, err error) {
 	if len(b) < tokenHeader || b[0] != tokenFormat {
 		return token{}, errToken
 	}
-	t.boot, t.n = binary.BigEndian.Uint64(b[1:]), int(b[9])
-	if t.n < 1 || t.n > maxParts {
+	t.boot = binary.BigEndian.Uint64(b[1:])
+	n := int(b[9])
+	b = b[tokenHeader:]
+	if n < 1 || n > maxParts || len(b) > n*maxPartSize {
 		return token{}, errToken
 	}
-	b = b[tokenHeader:]
-	for i := range t.n {
+	t.parts = make([]part, n)
+	for i := range t.parts {
 		if b, err = t.parts[i].decode(b); err != nil {
 			return token{}, err
 		}
@@ -139,11 +142,11 @@ func (p *part) decode(b []byte) ([]byte, error) {
 // bound narrows o so that a read of e returns nothing older than the token. It
 // reports whether the token names e.
 func (t *token) bound(e entry, boot uint64, now time.Duration, o *cache.ReadOptions) (bool, error) {
-	if t.n == 0 {
+	if len(t.parts) == 0 {
 		return false, nil
 	}
 	hash := e.hash()
-	for i := range t.parts[:t.n] {
+	for i := range t.parts {
 		if p := &t.parts[i]; p.entry == hash {
 			return true, p.bound(t.boot == boot, now, o)
 		}

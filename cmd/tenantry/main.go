@@ -92,7 +92,7 @@ configuration, 3 the cluster cannot be reached.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		demoCommand(), serveCommand(), sampleWrapperCommand(), getCommand(), checkCommand(),
+		demoCommand(), serveCommand(), sampleWrapperCommand(), getCommand(), checkCommand(), authorizeCommand(),
 		publishCommand(), configCommand(), versionCommand(),
 	)
 	return root

@@ -34,6 +34,9 @@ func TestReads(t *testing.T) {
 		{"check 123 crm.leads.create", 0, "crm.leads.create costs 2.5\n", "fresh"},
 		{"check 123 crm.leads.create --user user-1", 0, "yes: crm.leads.create costs 2.5, user-1 has 100\n", "fresh"},
 		{"check 123 crm.leads.destroy", 1, "", "not found"},
+		{"authorize 123 crm.leads.create --user user-1", 0, "yes\n", "fresh"},
+		{"authorize 123 crm.leads.create --user user-3", 1, "  credits_insufficient: 2.5 credits needed, 0 available\n", "fresh"},
+		{"authorize 123 crm.leads.create", 2, "", "user"},
 		{"check 123 crm.leads.create --user nobody", 1, "", "not found"},
 		{"check 123 crm.leads.create --server 127.0.0.1:1", 3, "", "no answer"},
 	} {

@@ -143,6 +143,57 @@ func checkCommand() *cobra.Command {
 	return c
 }
 
+func authorizeCommand() *cobra.Command {
+	var a access
+	var user string
+	c := &cobra.Command{
+		Use:   "authorize TENANT OPERATION --user U",
+		Short: "Ask whether a user may carry out an operation now",
+		Long: `The user is active, a role of the user permits the operation, and the credits
+suffice; every reason for a no is printed. Exit status 1 for a no.`,
+		Example: "  tenantry authorize 123 crm.leads.create --user user-1",
+		Args:    cobra.ExactArgs(2),
+	}
+	a.flags(c)
+	c.Flags().StringVar(&user, "user", "", "the user who asks")
+	_ = c.MarkFlagRequired("user")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		reader, err := a.client()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := contextWithTimeout(c, a.timeout)
+		defer cancel()
+		answer, err := reader.Authorize(ctx, args[0], args[1], user)
+		if err != nil {
+			return a.failed(err)
+		}
+		return a.printAuthorization(c, answer)
+	}
+	return c
+}
+
+func (a *access) printAuthorization(c *cobra.Command, answer client.Authorization) error {
+	if a.output == "json" {
+		err := printJSON(c.OutOrStdout(), map[string]any{
+			"allowed": answer.Allowed, "reasons": append([]string{}, answer.Reasons...), "freshness": rawFreshness(answer.Freshness),
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintln(c.ErrOrStderr(), trust(answer.Freshness))
+		fmt.Fprintln(c.OutOrStdout(), map[bool]string{true: "yes", false: "no"}[answer.Allowed])
+		for _, reason := range answer.Reasons {
+			fmt.Fprintln(c.OutOrStdout(), "  "+reason)
+		}
+	}
+	if !answer.Allowed {
+		return &exit{status: exitNo}
+	}
+	return nil
+}
+
 func (a *access) printCredits(c *cobra.Command, operation, user string, credits client.Credits) error {
 	if a.output == "json" {
 		answer := map[string]any{

@@ -137,27 +137,3 @@ func batchRequest(tenant string, items []Item) *tenantryv1.BatchGetRequest {
 	}
 	return req
 }
-
-// Credits is what an operation costs, and whether a user can afford it.
-type Credits struct {
-	// Cost and Available are decimal texts; Available is empty without a user.
-	Cost, Available string
-	CanAfford       bool
-	Freshness       *tenantryv1.Freshness
-}
-
-// CheckCredits asks what an operation costs and, unless user is empty, whether
-// the user can afford it. Errors are those of [Client.Get]; an operation that is
-// not configured is [ErrNotFound].
-func (c *Client) CheckCredits(ctx context.Context, tenant, operation, user string) (Credits, error) {
-	res, err := c.entitlement.CheckCredits(ctx, &tenantryv1.CheckCreditsRequest{
-		Tenant: tenant, Operation: operation, UserId: user,
-	})
-	if err != nil {
-		return Credits{}, typed(err)
-	}
-	return Credits{
-		Cost: res.GetCreditCost(), Available: res.GetAvailableCredits(),
-		CanAfford: res.GetCanAfford(), Freshness: res.GetFreshness(),
-	}, nil
-}

@@ -66,6 +66,46 @@ func TestGetPassesItsOptions(t *testing.T) {
 	}
 }
 
+func TestEntitlements(t *testing.T) {
+	node, url, stop := serve()
+	defer stop()
+	node.Set("acme", "user-status", "ann", cache.Answer{Value: []byte(`{"status":"active","roles":["rep"]}`)})
+	node.Set("acme", "role", "rep", cache.Answer{Value: []byte(`{"permissions":["crm.leads.*"]}`)})
+	node.Set("acme", "config", "currency", cache.Answer{Value: []byte(`{"value":"EUR"}`)})
+	c := client.New(url, nil)
+	yes, err := c.Authorize(t.Context(), "acme", "crm.leads.create", "ann")
+	if err != nil || !yes.Allowed || len(yes.Reasons) != 0 || yes.Cost != "3.10" || yes.Available != "12" {
+		t.Errorf("got %+v, %v", yes, err)
+	}
+	no, err := c.Authorize(t.Context(), "acme", "crm.deals.close", "ann")
+	if err != nil || no.Allowed || len(no.Reasons) != 2 || no.Freshness == nil {
+		t.Errorf("got %+v, %v", no, err)
+	}
+	node.Fail("acme", "role", "rep", &cache.UnavailableError{Err: errors.New("x")})
+	if _, err := c.Authorize(t.Context(), "acme", "crm.leads.create", "ann"); !isUnavailable(err) {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := c.RolePermissions(t.Context(), "acme", "rep"); !isUnavailable(err) {
+		t.Errorf("got %v", err)
+	}
+	status, err := c.UserStatus(t.Context(), "acme", "ann")
+	if err != nil || status.Status != "active" || !cmp.Equal(status.Roles, []string{"rep"}) {
+		t.Errorf("got %+v, %v", status, err)
+	}
+	config, err := c.Config(t.Context(), "acme", "currency")
+	if err != nil || string(config.Value) != `"EUR"` {
+		t.Errorf("got %s, %v", config.Value, err)
+	}
+	if _, err := c.Config(t.Context(), "acme", "none"); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func isUnavailable(err error) bool {
+	_, ok := errors.AsType[*client.UnavailableError](err)
+	return ok
+}
+
 func TestErrorsAreTyped(t *testing.T) {
 	node, url, stop := serve()
 	defer stop()

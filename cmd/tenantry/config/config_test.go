@@ -215,7 +215,6 @@ func TestNotYet(t *testing.T) {
 	want := []string{
 		"node.zone has no effect: this version has no clusters",
 		"ring.replicas has no effect: this version has no clusters",
-		"cors.origins has no effect: this version has no requests from browsers",
 		"redis.addresses: only the first has an effect in mode standalone",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -52,7 +52,6 @@ func notYet() []gap {
 		{"limits.overrides.*.tenant_requests_per_second", "rates"},
 		{"limits.overrides.*.tenant_origin_concurrency", "tenants' concurrency limits"},
 		{"auth", "authentication"},
-		{"cors", "requests from browsers"},
 		{"tls", "TLS on the rpc port"},
 		{"telemetry.otlp_endpoint", "traces"},
 		{"telemetry.audit_per_second", "the audit"},

@@ -70,7 +70,8 @@ func (n *Node) listen(cfg *config.Config, reg *prometheus.Registry) error {
 	}
 	n.rpcAt, n.adminAt = rpcListener.Addr(), adminListener.Addr()
 	n.rpc = rpc.NewServer(rpcListener, rpc.NewHandler(rpc.Config{
-		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, Logger: n.log, Registerer: reg,
+		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
+		Logger: n.log, Registerer: reg,
 	}), n.log)
 	n.admin = rpc.NewServer(adminListener, rpc.NewAdmin(n.shard, reg), n.log)
 	return nil

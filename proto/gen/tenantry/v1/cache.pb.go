@@ -7,6 +7,7 @@
 package tenantryv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -291,7 +292,8 @@ func (x *GetResponse) GetFreshness() *Freshness {
 type BatchGetRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Tenant string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// At most 1,000, of any mix of kinds; the same entry may be named twice.
+	// At most 1,000, of any mix of kinds; the same entry may be named twice. An
+	// item that breaks a rule fails alone.
 	Items []*BatchGetItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
 	// max_age of the items that give none of their own.
 	MaxAge        *durationpb.Duration `protobuf:"bytes,10,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
@@ -979,30 +981,30 @@ var File_tenantry_v1_cache_proto protoreflect.FileDescriptor
 
 const file_tenantry_v1_cache_proto_rawDesc = "" +
 	"\n" +
-	"\x17tenantry/v1/cache.proto\x12\vtenantry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1btenantry/v1/freshness.proto\"\xb5\x01\n" +
+	"\x17tenantry/v1/cache.proto\x12\vtenantry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1btenantry/v1/freshness.proto\"\xb3\x02\n" +
 	"\n" +
-	"GetRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\tR\x03key\x122\n" +
+	"GetRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x121\n" +
+	"\x04kind\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{1,64}$R\x04kind\x12?\n" +
+	"\x03key\x18\x03 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x03key\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1f\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x1f\n" +
 	"\vmin_version\x18\v \x01(\x04R\n" +
 	"minVersion\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"Y\n" +
 	"\vGetResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x124\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\x8e\x01\n" +
-	"\x0fBatchGetRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12/\n" +
-	"\x05items\x18\x02 \x03(\v2\x19.tenantry.v1.BatchGetItemR\x05items\x122\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xce\x01\n" +
+	"\x0fBatchGetRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12?\n" +
+	"\x05items\x18\x02 \x03(\v2\x19.tenantry.v1.BatchGetItemB\x0e\xbaH\v\x92\x01\b\x10\xe8\a\"\x03\xd8\x01\x03R\x05items\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"\x9f\x01\n" +
-	"\fBatchGetItem\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\x122\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\"\xf7\x01\n" +
+	"\fBatchGetItem\x121\n" +
+	"\x04kind\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{1,64}$R\x04kind\x12?\n" +
+	"\x03key\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x03key\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1f\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x1f\n" +
 	"\vmin_version\x18\v \x01(\x04R\n" +
 	"minVersion\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"s\n" +
@@ -1018,10 +1020,10 @@ const file_tenantry_v1_cache_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12:\n" +
 	"\vretry_delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryDelay\"u\n" +
-	"\fWatchRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
-	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12\x1a\n" +
+	"retryDelay\"\xbf\x01\n" +
+	"\fWatchRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x128\n" +
+	"\x05kinds\x18\x02 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\"\x1ar\x182\x16^[A-Za-z0-9._-]{1,64}$R\x05kinds\x12\x1a\n" +
 	"\bposition\x18\x03 \x01(\fR\bposition\x12\x1b\n" +
 	"\tkeys_only\x18\x04 \x01(\bR\bkeysOnly\"\xff\x05\n" +
 	"\rWatchResponse\x12\x1a\n" +

@@ -7,6 +7,7 @@
 package tenantryv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -260,7 +261,11 @@ func (x *AuthorizeRequest) GetAfter() []byte {
 type AuthorizeResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Allowed bool                   `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
-	// Every reason for a no, in a fixed order; empty if allowed.
+	// Every reason for a no, in a fixed order; empty if allowed. Each is a word,
+	// a colon, a space and a text for people. The words: user_unknown,
+	// user_inactive, operation_not_permitted, role_unknown (beside the latter, for
+	// each role that the origin does not have), operation_not_configured,
+	// balance_unknown, credits_insufficient.
 	Reasons []string `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// Decimal text; empty if the operation is not configured.
 	CreditCost string `protobuf:"bytes,3,opt,name=credit_cost,json=creditCost,proto3" json:"credit_cost,omitempty"`
@@ -1018,13 +1023,13 @@ var File_tenantry_v1_entitlement_proto protoreflect.FileDescriptor
 
 const file_tenantry_v1_entitlement_proto_rawDesc = "" +
 	"\n" +
-	"\x1dtenantry/v1/entitlement.proto\x12\vtenantry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1btenantry/v1/freshness.proto\"\xae\x01\n" +
-	"\x13CheckCreditsRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1c\n" +
-	"\toperation\x18\x02 \x01(\tR\toperation\x12\x17\n" +
-	"\auser_id\x18\x03 \x01(\tR\x06userId\x122\n" +
+	"\x1dtenantry/v1/entitlement.proto\x12\vtenantry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1btenantry/v1/freshness.proto\"\xbf\x02\n" +
+	"\x13CheckCreditsRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12K\n" +
+	"\toperation\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\toperation\x12I\n" +
+	"\auser_id\x18\x03 \x01(\tB0\xbaH-\xd8\x01\x01r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x06userId\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x14\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"\xd7\x01\n" +
 	"\x14CheckCreditsResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x1f\n" +
@@ -1033,13 +1038,13 @@ const file_tenantry_v1_entitlement_proto_rawDesc = "" +
 	"\n" +
 	"can_afford\x18\x03 \x01(\bR\tcanAfford\x12+\n" +
 	"\x11available_credits\x18\x04 \x01(\tR\x10availableCredits\x124\n" +
-	"\tfreshness\x18\x05 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xab\x01\n" +
-	"\x10AuthorizeRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
-	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1c\n" +
-	"\toperation\x18\x03 \x01(\tR\toperation\x122\n" +
+	"\tfreshness\x18\x05 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xb9\x02\n" +
+	"\x10AuthorizeRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12F\n" +
+	"\auser_id\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x06userId\x12K\n" +
+	"\toperation\x18\x03 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\toperation\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x14\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"\xcb\x01\n" +
 	"\x11AuthorizeResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x18\n" +
@@ -1047,24 +1052,24 @@ const file_tenantry_v1_entitlement_proto_rawDesc = "" +
 	"\vcredit_cost\x18\x03 \x01(\tR\n" +
 	"creditCost\x12+\n" +
 	"\x11available_credits\x18\x04 \x01(\tR\x10availableCredits\x124\n" +
-	"\tfreshness\x18\x05 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xb7\x01\n" +
-	"\x19GetRolePermissionsRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
-	"\arole_id\x18\x02 \x01(\tR\x06roleId\x122\n" +
+	"\tfreshness\x18\x05 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\x96\x02\n" +
+	"\x19GetRolePermissionsRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12F\n" +
+	"\arole_id\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x06roleId\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1f\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x1f\n" +
 	"\vmin_version\x18\v \x01(\x04R\n" +
 	"minVersion\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"\x8d\x01\n" +
 	"\x1aGetRolePermissionsResponse\x12\x17\n" +
 	"\arole_id\x18\x01 \x01(\tR\x06roleId\x12 \n" +
 	"\vpermissions\x18\x02 \x03(\tR\vpermissions\x124\n" +
-	"\tfreshness\x18\x03 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xb2\x01\n" +
-	"\x14GetUserStatusRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
-	"\auser_id\x18\x02 \x01(\tR\x06userId\x122\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\x91\x02\n" +
+	"\x14GetUserStatusRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12F\n" +
+	"\auser_id\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x06userId\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1f\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x1f\n" +
 	"\vmin_version\x18\v \x01(\x04R\n" +
 	"minVersion\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"\x94\x01\n" +
@@ -1072,34 +1077,34 @@ const file_tenantry_v1_entitlement_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n" +
 	"\x05roles\x18\x03 \x03(\tR\x05roles\x124\n" +
-	"\tfreshness\x18\x04 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xb3\x01\n" +
-	"\x15GetUserProfileRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
-	"\auser_id\x18\x02 \x01(\tR\x06userId\x122\n" +
+	"\tfreshness\x18\x04 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\x92\x02\n" +
+	"\x15GetUserProfileRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12F\n" +
+	"\auser_id\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x06userId\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1f\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x1f\n" +
 	"\vmin_version\x18\v \x01(\x04R\n" +
 	"minVersion\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"d\n" +
 	"\x16GetUserProfileResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x124\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xb5\x01\n" +
-	"\x13GetHierarchyRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1b\n" +
-	"\tentity_id\x18\x02 \x01(\tR\bentityId\x122\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\x94\x02\n" +
+	"\x13GetHierarchyRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12J\n" +
+	"\tentity_id\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\bentityId\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1f\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x1f\n" +
 	"\vmin_version\x18\v \x01(\x04R\n" +
 	"minVersion\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"b\n" +
 	"\x14GetHierarchyResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x124\n" +
-	"\tfreshness\x18\x02 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\xa9\x01\n" +
-	"\x10GetConfigRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x122\n" +
+	"\tfreshness\x18\x02 \x01(\v2\x16.tenantry.v1.FreshnessR\tfreshness\"\x88\x02\n" +
+	"\x10GetConfigRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x12A\n" +
+	"\x04name\x18\x02 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x04name\x12<\n" +
 	"\amax_age\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x1f\n" +
+	" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06maxAge\x12\x1f\n" +
 	"\vmin_version\x18\v \x01(\x04R\n" +
 	"minVersion\x12\x14\n" +
 	"\x05after\x18\f \x01(\fR\x05after\"s\n" +

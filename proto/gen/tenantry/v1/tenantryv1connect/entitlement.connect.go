@@ -65,7 +65,10 @@ type EntitlementServiceClient interface {
 	// Authorize says whether a user may carry out an operation now: the user is
 	// active, one of the user's roles permits it, and the credits suffice. Reads
 	// `user-status`, `role`, `credit-config` and `credit-balance`. What cannot be
-	// read makes the call unavailable, never allowed: false.
+	// read makes the call unavailable, never allowed: false, also where something
+	// else speaks against it already: the reasons would not be all of them. Only a
+	// role that cannot be read changes nothing where another one permits the
+	// operation. A user with more than 64 roles is unavailable, too.
 	Authorize(context.Context, *v1.AuthorizeRequest) (*v1.AuthorizeResponse, error)
 	// GetRolePermissions reads a `role`.
 	GetRolePermissions(context.Context, *v1.GetRolePermissionsRequest) (*v1.GetRolePermissionsResponse, error)
@@ -225,7 +228,10 @@ type EntitlementServiceHandler interface {
 	// Authorize says whether a user may carry out an operation now: the user is
 	// active, one of the user's roles permits it, and the credits suffice. Reads
 	// `user-status`, `role`, `credit-config` and `credit-balance`. What cannot be
-	// read makes the call unavailable, never allowed: false.
+	// read makes the call unavailable, never allowed: false, also where something
+	// else speaks against it already: the reasons would not be all of them. Only a
+	// role that cannot be read changes nothing where another one permits the
+	// operation. A user with more than 64 roles is unavailable, too.
 	Authorize(context.Context, *v1.AuthorizeRequest) (*v1.AuthorizeResponse, error)
 	// GetRolePermissions reads a `role`.
 	GetRolePermissions(context.Context, *v1.GetRolePermissionsRequest) (*v1.GetRolePermissionsResponse, error)
