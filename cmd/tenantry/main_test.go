@@ -17,7 +17,7 @@ func TestReads(t *testing.T) {
 		status    int
 		out, errs string
 	}{
-		{"get 123 credit-config crm.leads.create", 0, "{\"cost\":2.5}\n", "fresh (source memory, verified "},
+		{"get 123 credit-config crm.leads.create", 0, "{\"cost\":2.5}\n", "fresh (source "},
 		{"get 123 credit-config crm.leads.create --max-age 0s", 0, "{\"cost\":2.5}\n", "version 1, node node-1)"},
 		{"get tenant-0001 user-status user-2 --min-version 1", 0, `"status":`, "fresh (source origin"},
 		{"get 123 credit-config crm.leads.destroy", 1, "", "not found"},
