@@ -12,15 +12,15 @@ import (
 
 // The promise, checked from outside against random histories. Nothing here
 // knows how the cache works: it knows when each change was committed, when
-// its event was acknowledged, and when each read began.
+// its event was acknowledged, and when each read began. The histories are
+// played in a bubble (synctest.Test, in promise_history_test.go).
 
 // commit is a version of an item at the origin, or its absence.
 type commit struct {
-	at       time.Time
-	acked    time.Time // zero: its event has not been published
-	value    string    // "" is absence
-	version  uint64
-	sequence int
+	at      time.Time
+	acked   time.Time // zero: its event has not been published
+	value   string    // "" is absence
+	version uint64
 }
 
 // item is the history of an item.

@@ -25,7 +25,7 @@ func NewPublisher(cfg Config) (*Publisher, error) {
 }
 
 // ErrChannel says that a tenant and a topic name no channel; nothing was sent.
-var ErrChannel = errors.New("each is 1 to 64 of letters, digits, '.', '_' and '-', and neither . nor ..")
+var ErrChannel = errors.New("each is 1 to 64 of letters, digits, '.', '_' and '-', but not dots alone")
 
 // Publish publishes one event on a tenant's channel and returns how many
 // subscribers the server gave it to. It tries once: after an error other than
