@@ -15,27 +15,39 @@ type Config struct {
 	// "http://127.0.0.1:9000" or "https://wrapper.example/base"; without user,
 	// query and fragment.
 	URL string
-	// Timeout is the hard time-out of one read: the wait for a slot, all of
-	// its redirects and its body. Each page of a list is a read. Default 2 s.
+	// Timeout is the hard time-out of one read: the wait for a slot, all of its
+	// redirects and retries, and its body. Each page of a list is a read. Of what
+	// is passed on it bounds the wait for the head and for each further piece of
+	// the body. Default 2 s.
 	Timeout time.Duration
-	// ListTimeout bounds a whole list, the time its receiver takes included.
-	// Default 60 s.
+	// ListTimeout bounds a whole list, and what is passed on, the time that the
+	// receiver takes included. Default 60 s.
 	ListTimeout time.Duration
 	// Token is sent as a bearer token where not empty; see [Reader.SetToken].
 	Token string
 	// MaxBytes bounds each body. Default 8 MiB.
 	MaxBytes int64
-	// MaxListBytes bounds the bodies of all pages of a list together. Default
-	// 4 × MaxBytes.
+	// MaxListBytes bounds the bodies of all pages of a list together, and each
+	// that is passed on. Default 4 × MaxBytes.
 	MaxListBytes int64
 	// MaxPages bounds the pages of a list. Default 1,000.
 	MaxPages int
+	// Retries is how often a read is tried again within its Timeout, where its
+	// failure may be over at once; see [Reader]. Default 2; negative: never.
+	Retries int
 	// Concurrency is how many reads may be in flight at once. In the worst
 	// case each holds MaxBytes. Default 64.
 	Concurrency int
+	// TenantConcurrency is how many of them may be a tenant's, at least 1. It is
+	// asked at each read, and should be well below Concurrency: that many slots
+	// a tenant may hold whose paths hang. Default 8.
+	TenantConcurrency func(tenant string) int
 	// MaxWaiting is how many further reads may wait for one of those to end;
 	// more are refused at once. Default 64 × Concurrency.
 	MaxWaiting int
+	// MaxTenantWaiting is how many of them may be a tenant's. Default half of
+	// MaxWaiting.
+	MaxTenantWaiting int
 }
 
 func (c Config) withDefaults() Config {
@@ -44,8 +56,13 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxBytes, 8<<20)
 	setDefault(&c.MaxListBytes, 4*c.MaxBytes)
 	setDefault(&c.MaxPages, 1000)
+	setDefault(&c.Retries, 2)
 	setDefault(&c.Concurrency, 64)
+	if c.TenantConcurrency == nil {
+		c.TenantConcurrency = func(string) int { return 8 }
+	}
 	setDefault(&c.MaxWaiting, 64*c.Concurrency)
+	setDefault(&c.MaxTenantWaiting, max(c.MaxWaiting/2, 1))
 	return c
 }
 
@@ -63,7 +80,7 @@ func (c Config) check() (*url.URL, error) {
 		positive("timeout", c.Timeout), positive("list timeout", c.ListTimeout),
 		positive("max bytes", c.MaxBytes), positive("max list bytes", c.MaxListBytes),
 		positive("max pages", c.MaxPages), positive("concurrency", c.Concurrency),
-		positive("max waiting", c.MaxWaiting))
+		positive("max waiting", c.MaxWaiting), positive("max tenant waiting", c.MaxTenantWaiting))
 }
 
 func positive[T int | int64 | time.Duration](name string, value T) error {

@@ -2,11 +2,13 @@ package origin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 
@@ -33,6 +35,8 @@ type ask struct {
 	// limit bounds the body, depth its nesting.
 	limit int64
 	depth int
+	// accept is for the header; empty: JSON.
+	accept string
 }
 
 // reply is a 200 whose body is complete, valid JSON.
@@ -44,32 +48,45 @@ type reply struct {
 	from *url.URL
 }
 
-// exchange sends the request, following redirects, and reads the answer.
-func (r *Reader) exchange(ctx context.Context, a ask) (reply, error) {
+// exchange sends the request and reads the answer.
+func (r *Reader) exchange(ctx context.Context, a ask, sign *progress) (reply, error) {
+	resp, at, err := r.follow(ctx, a, sign)
+	if err != nil {
+		return reply{}, err
+	}
+	return receive(resp, a, at)
+}
+
+// follow sends the request, following redirects, and returns the answer's head
+// and where it came from.
+func (r *Reader) follow(ctx context.Context, a ask, sign *progress) (*http.Response, *url.URL, error) {
+	*sign = progress{}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sign.connected = true }})
 	at := a.to.url
 	for range maxRedirects + 1 {
 		resp, err := r.transport.RoundTrip(r.request(ctx, a, at))
 		if err != nil {
-			return reply{}, err
+			return nil, nil, err
 		}
+		sign.answered = true
 		next, err := a.to.redirect(at, resp)
 		if err == nil && next == nil {
-			return receive(resp, a, at)
+			return resp, at, nil
 		}
 		discard(resp)
 		if err != nil {
-			return reply{}, err
+			return nil, nil, err
 		}
 		at = next
 	}
-	return reply{}, fault(reasonRedirect, "more than %d redirects", maxRedirects)
+	return nil, nil, fault(reasonRedirect, "more than %d redirects", maxRedirects)
 }
 
 // request asks caches on the way to revalidate: a read begun after a commit
 // must see it.
 func (r *Reader) request(ctx context.Context, a ask, at *url.URL) *http.Request {
 	h := http.Header{
-		"Accept":        {"application/json"},
+		"Accept":        {cmp.Or(a.accept, "application/json")},
 		"Cache-Control": {"no-cache"},
 		"User-Agent":    {"tenantry"},
 		"X-Tenant-Id":   {a.tenant},
@@ -79,6 +96,9 @@ func (r *Reader) request(ctx context.Context, a ask, at *url.URL) *http.Request 
 	}
 	if a.etag != "" {
 		h.Set("If-None-Match", a.etag)
+	}
+	if parent := traceparent(ctx); parent != "" {
+		h.Set("Traceparent", parent)
 	}
 	req := &http.Request{Method: http.MethodGet, URL: at, Host: at.Host, Header: h}
 	return req.WithContext(ctx)

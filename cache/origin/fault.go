@@ -18,6 +18,7 @@ const (
 	reasonConnect   = "connect"   // no connection, or it broke before the answer's end
 	reasonStatus    = "status"    // a status that is no answer
 	reasonThrottled = "throttled" // 429, or too many reads wait in this node
+	reasonOpen      = "open"      // not asked: it failed too often just now, or asked for a pause
 	reasonOversized = "oversized" // a body, a list or a chain of pages beyond its bound
 	reasonMalformed = "malformed" // not the JSON or the request that it should be
 	reasonRedirect  = "redirect"  // to where this reader does not go
@@ -66,9 +67,14 @@ func outcome(err error) string {
 	return "other"
 }
 
+// statusError is a status that is no answer.
+type statusError int
+
+func (s statusError) Error() string { return fmt.Sprintf("status %d", int(s)) }
+
 // refused is the fault of a status that is no answer.
 func refused(resp *http.Response) *cache.FaultError {
-	f := fault(reasonStatus, "status %d", resp.StatusCode)
+	f := fault(reasonStatus, "%w", statusError(resp.StatusCode))
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests:
 		f.Reason = reasonThrottled

@@ -19,26 +19,26 @@ import (
 
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 2)
-		if err := g.enter(t.Context()); err != nil {
+		g := newGate(1, 2, 2)
+		if err := g.enter(t.Context(), "t", 1); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errTimeout)
 		defer cancel()
 		results := make(chan error, 2)
-		go func() { results <- g.enter(ctx) }()
+		go func() { results <- g.enter(ctx, "t", 1) }()
 		synctest.Wait()
-		go func() { results <- g.enter(t.Context()) }()
+		go func() { results <- g.enter(t.Context(), "t", 1) }()
 		synctest.Wait()
-		if err := g.enter(t.Context()); !errors.Is(err, errQueueFull) {
+		if err := g.enter(t.Context(), "t", 1); !errors.Is(err, errQueueFull) {
 			t.Errorf("the queue is full, but: %v", err)
 		}
 		if err := <-results; !errors.Is(err, errTimeout) {
 			t.Errorf("the first waiter's time is over, but: %v", err)
 		}
-		g.leave()
-		if err := <-results; err != nil || g.waiting.Load() != 0 {
-			t.Errorf("the second waiter: %v, waiting %d", err, g.waiting.Load())
+		g.leave("t")
+		if err := <-results; err != nil || g.queued() != 0 {
+			t.Errorf("the second waiter: %v, waiting %d", err, g.queued())
 		}
 	})
 }
@@ -50,7 +50,9 @@ func TestFullGate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.gate.slots <- struct{}{}
+		if err := r.gate.enter(t.Context(), "other", 1); err != nil {
+			t.Fatal(err)
+		}
 		began := time.Now()
 		first := make(chan error)
 		go func() {

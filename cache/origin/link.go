@@ -113,7 +113,7 @@ func isNext(params []param) bool {
 		}
 		if p.name == "rel" && !seen {
 			seen = true
-			for _, rel := range strings.Fields(p.value) {
+			for rel := range strings.FieldsSeq(p.value) {
 				next = next || strings.EqualFold(rel, "next")
 			}
 		}

@@ -18,7 +18,7 @@ func (r *Reader) List(ctx context.Context, tenant string, ck *cache.Kind, page f
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.ListTimeout, errTimeout)
 	defer cancel()
-	l := &listing{reader: r, kind: k, tenant: tenant, left: r.cfg.MaxListBytes,
+	l := &listing{reader: r, kind: k, family: family{tenant: tenant, kind: ck.ID, list: true}, left: r.cfg.MaxListBytes,
 		keys: make(map[string]struct{}), asked: make(map[string]struct{})}
 	for range r.cfg.MaxPages {
 		docs, next, err := l.read(ctx, to)
@@ -40,14 +40,14 @@ func (r *Reader) listTarget(k kind, tenant string) (target, error) {
 	if err := checkTenant(tenant); err != nil {
 		return target{}, err
 	}
-	return k.list.expand(r.base, tenant, "")
+	return k.list.expand(r.base, tenant)
 }
 
 // listing is one List under way.
 type listing struct {
 	reader *Reader
 	kind   kind
-	tenant string
+	family family
 	// left is what remains of the bytes.
 	left int64
 	// keys are those of the documents so far, asked the pages so far.
@@ -58,8 +58,8 @@ type listing struct {
 func (l *listing) read(ctx context.Context, to target) (docs []cache.Document, next *url.URL, err error) {
 	first := len(l.asked) == 0
 	l.asked[to.url.RequestURI()] = struct{}{}
-	a := ask{tenant: l.tenant, to: to, limit: min(l.left, l.reader.cfg.MaxBytes), depth: maxDepth + 1}
-	err = l.reader.read(ctx, l.kind.Name, a, func(got reply) error {
+	a := ask{tenant: l.family.tenant, to: to, limit: min(l.left, l.reader.cfg.MaxBytes), depth: maxDepth + 1}
+	err = l.reader.read(ctx, l.kind.Name, l.family, a, func(got reply) error {
 		l.left -= int64(len(got.body))
 		if docs, err = l.documents(got.body); err != nil {
 			return err

@@ -136,7 +136,7 @@ func TestListEndsWithItsReceiver(t *testing.T) {
 	})
 	enough := errors.New("enough")
 	err := r.List(t.Context(), "123", role, func([]cache.Document) error { return enough })
-	if err != enough || asked != 1 {
+	if !errors.Is(err, enough) || asked != 1 {
 		t.Errorf("%v after %d pages", err, asked)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// ErrName says that a tenant or a key can never be asked for: it is outside the
+// ErrName says that a tenant, a key or a query can never be asked for: it is outside the
 // contract's alphabet, or would not survive as one path segment. It is the
 // caller's mistake and was found before any I/O.
-var ErrName = errors.New("not a usable tenant or key")
+var ErrName = errors.New("not a usable tenant, key or query")
 
 // The contract's bounds, in bytes.
 const (
@@ -100,16 +100,21 @@ type target struct {
 	tail string
 }
 
-func (t template) expand(base *url.URL, tenant, key string) (target, error) {
-	segments := make([]string, len(t.segments))
-	for i, s := range t.segments {
+// expand puts the segments of key, at least one where the template has {key},
+// in its place.
+func (t template) expand(base *url.URL, tenant string, key ...string) (target, error) {
+	segments := make([]string, 0, len(t.segments)+len(key))
+	for _, s := range t.segments {
 		switch s {
 		case tenantSegment:
-			s = url.PathEscape(tenant)
+			segments = append(segments, url.PathEscape(tenant))
 		case keySegment:
-			s = url.PathEscape(key)
+			for _, k := range key {
+				segments = append(segments, url.PathEscape(k))
+			}
+		default:
+			segments = append(segments, s)
 		}
-		segments[i] = s
 	}
 	u := *base
 	u.RawPath = strings.TrimRight(base.EscapedPath(), "/") + "/" + strings.Join(segments, "/")

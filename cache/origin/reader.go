@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/failsafe-go/failsafe-go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenantry/tenantry/cache"
@@ -21,6 +22,9 @@ type Reader struct {
 	base      *url.URL
 	kinds     []kind
 	gate      *gate
+	guard     *guard
+	retries   failsafe.Executor[any]
+	budget    *budget
 	transport *http.Transport
 	token     atomic.Pointer[string]
 	logger    *slog.Logger
@@ -46,7 +50,8 @@ func New(cfg Config, kinds []Kind, logger *slog.Logger, reg prometheus.Registere
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{cfg: cfg, base: base, kinds: parsed, gate: newGate(cfg.Concurrency, cfg.MaxWaiting),
+	r := &Reader{cfg: cfg, base: base, kinds: parsed, gate: newGate(cfg.Concurrency, cfg.MaxWaiting, cfg.MaxTenantWaiting),
+		guard: newGuard(), retries: newRetries(cfg.Retries), budget: newBudget(),
 		transport: newTransport(cfg), logger: logger, metrics: m}
 	r.token.Store(&cfg.Token)
 	return r, nil
@@ -90,7 +95,7 @@ func (r *Reader) One(ctx context.Context, tenant string, ck *cache.Kind, key, et
 	}
 	var doc cache.Document
 	a := ask{tenant: tenant, to: to, etag: entityTag(etag), limit: r.cfg.MaxBytes, depth: maxDepth}
-	err = r.read(ctx, k.Name, a, func(got reply) (err error) {
+	err = r.read(ctx, k.Name, family{tenant: tenant, kind: ck.ID}, a, func(got reply) (err error) {
 		doc, err = k.answer(got, key, ck.Class == cache.OnDemand)
 		return err
 	})
@@ -107,34 +112,26 @@ func (r *Reader) oneTarget(k kind, tenant, key string) (target, error) {
 	return k.one.expand(r.base, tenant, key)
 }
 
-// read does one read within its time-out and one slot, and counts it. Its
-// error, where not nil, is ErrAbsent, ErrNotModified or a fault.
-func (r *Reader) read(ctx context.Context, kind string, a ask, use func(reply) error) error {
+// read does one read within its time-out and one slot, retries included, and
+// counts it. Its error, where not nil, is ErrAbsent, ErrNotModified or a fault.
+func (r *Reader) read(ctx context.Context, kind string, f family, a ask, use func(reply) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.Timeout, errTimeout)
 	defer cancel()
-	if err := r.gate.enter(ctx); err != nil {
-		r.metrics.notSent(kind)
-		return notEntered(ctx, err)
+	deadline, _ := ctx.Deadline()
+	v, err := r.enter(ctx, kind, f)
+	if err != nil {
+		return err
 	}
-	defer r.gate.leave()
-	began := time.Now()
-	got, err := r.exchange(ctx, a)
-	if err == nil {
-		err = use(got)
-	}
-	err = judge(ctx, err)
-	r.metrics.read(kind, began, err)
-	if f := new(cache.FaultError); errors.As(err, &f) {
-		r.logger.DebugContext(ctx, "origin read failed", "tenant", a.tenant, "kind", kind, "reason", f.Reason, "error", f.Err)
-	}
+	err = r.try(ctx, kind, deadline, func() error {
+		began := time.Now()
+		got, err := r.exchange(ctx, a, &v.sign)
+		if err == nil {
+			err = use(got)
+		}
+		err = judge(ctx, err)
+		r.metrics.read(kind, began, err)
+		return err
+	})
+	v.end(ctx, err)
 	return err
-}
-
-// notEntered is the fault of a read that found no slot: the caller gave up, or
-// there are too many reads.
-func notEntered(ctx context.Context, err error) error {
-	if errors.Is(err, errQueueFull) || errors.Is(err, errTimeout) {
-		return fault(reasonThrottled, "%w", errQueueFull)
-	}
-	return judge(ctx, err)
 }

@@ -106,13 +106,14 @@ func TestNamesRefusedBeforeIO(t *testing.T) {
 	}
 }
 
-// drip writes a byte now and then until the peer is gone.
+// drip writes a byte every 10 ms until the peer is gone.
 func drip(c net.Conn) {
-	for {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for range ticker.C {
 		if _, err := io.WriteString(c, " "); err != nil {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -121,6 +122,7 @@ func untilClosed(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 const ok200 = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 func TestHostileOrigins(t *testing.T) {
+	t.Parallel()
 	const timeout = 400 * time.Millisecond
 	say := func(text string) func(net.Conn) { return func(c net.Conn) { io.WriteString(c, text) } }
 	stay := func(text string) func(net.Conn) {

@@ -239,8 +239,6 @@ limits:
 `))
 	want := []string{
 		"limits.tenant_requests_per_second has no effect: this version has no rates",
-		"limits.tenant_origin_concurrency has no effect: this version has no tenants' concurrency limits",
-		"limits.overrides.a.tenant_origin_concurrency has no effect: this version has no tenants' concurrency limits",
 		"limits.overrides.b.tenant_requests_per_second has no effect: this version has no rates",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

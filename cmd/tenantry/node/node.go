@@ -17,6 +17,7 @@ import (
 	"github.com/tenantry/tenantry/cmd/tenantry/config"
 	"github.com/tenantry/tenantry/rpc"
 	"github.com/tenantry/tenantry/shard"
+	"github.com/tenantry/tenantry/shard/kinds"
 	"github.com/tenantry/tenantry/subscriber"
 )
 
@@ -51,11 +52,11 @@ func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n.shard.Connect(n.bus)
-	return n, n.listen(cfg, reg)
+	return n, n.listen(cfg, set, reg)
 }
 
 // listen binds both ports.
-func (n *Node) listen(cfg *config.Config, reg *prometheus.Registry) error {
+func (n *Node) listen(cfg *config.Config, set *kinds.Set, reg *prometheus.Registry) error {
 	name, err := nodeName(cfg)
 	if err != nil {
 		return err
@@ -71,6 +72,7 @@ func (n *Node) listen(cfg *config.Config, reg *prometheus.Registry) error {
 	n.rpcAt, n.adminAt = rpcListener.Addr(), adminListener.Addr()
 	n.rpc = rpc.NewServer(rpcListener, rpc.NewHandler(rpc.Config{
 		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
+		Passer: newPasser(n.origin, set.Cache()),
 		Logger: n.log, Registerer: reg,
 	}), n.log)
 	n.admin = rpc.NewServer(adminListener, rpc.NewAdmin(n.shard, reg), n.log)

@@ -245,6 +245,48 @@ func TestAChangeAtTheWrapper(t *testing.T) {
 	s.until("the profile changed", func() bool { return strings.Contains(s.get("/api/users/user-1", "123").body, "Changed") })
 }
 
+func TestHistoryPassesThrough(t *testing.T) {
+	s := newStack(t, redistest.Start(t), nil)
+	const path = "/api/history/users/user-1/a%20b?page=2"
+	for range 2 { // never kept
+		if a := s.get(path, "123"); a.status != http.StatusOK || !strings.HasPrefix(a.body, "[") && !strings.HasPrefix(a.body, "{") {
+			s.Errorf("%+v", a)
+		}
+	}
+	if n := s.origin.count("/api/tenants/123/history/users/user-1/a%20b?page=2"); n != 2 {
+		s.Errorf("asked %d times as it is; all: %v", n, s.origin.all())
+	}
+	if a := s.get("/api/history/%2e%2e/roles/admin", "123"); a.status != http.StatusBadRequest {
+		s.Errorf("%+v", a)
+	}
+}
+
+// One tenant's hanging paths do not hold up another's.
+func TestAHangingTenant(t *testing.T) {
+	s := newStack(t, redistest.Start(t), nil)
+	s.active("123")
+	sample := s.origin.handler
+	s.origin.become(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/tenants/tenant-0001/") {
+			<-r.Context().Done()
+			return
+		}
+		sample.ServeHTTP(w, r)
+	})
+	var hanging sync.WaitGroup
+	for i := range 100 {
+		hanging.Go(func() { s.get(fmt.Sprint("/v1/tenants/tenant-0001/entries/user/u", i), "") })
+	}
+	for i := range 200 {
+		begin := time.Now()
+		a := s.get(fmt.Sprintf("/v1/tenants/123/entries/user/user-%d", i%20+1), "")
+		if d := time.Since(begin); a.status != http.StatusOK || d > time.Second {
+			s.Errorf("%d after %v", a.status, d)
+		}
+	}
+	hanging.Wait()
+}
+
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }

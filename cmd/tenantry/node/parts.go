@@ -25,7 +25,26 @@ func newOrigin(cfg *config.Config, set *kinds.Set, log *slog.Logger, reg prometh
 	return origin.New(origin.Config{
 		URL: string(cfg.Origin.URL), Timeout: cfg.Origin.Timeout, Token: token,
 		MaxBytes: int64(cfg.Origin.MaxBytes), Concurrency: cfg.Origin.Concurrency,
+		Retries: retries(cfg.Origin.Retries), TenantConcurrency: tenantConcurrency(&cfg.Limits),
 	}, set.Origin(), log, reg)
+}
+
+// retries says never in the reader's words.
+func retries(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// tenantConcurrency returns how many origin reads of a tenant may be in flight.
+func tenantConcurrency(l *config.Limits) func(string) int {
+	return func(tenant string) int {
+		if o, ok := l.Overrides[tenant]; ok && o.TenantOriginConcurrency != nil {
+			return *o.TenantOriginConcurrency
+		}
+		return l.TenantOriginConcurrency
+	}
 }
 
 func newCache(cfg *config.Config, set *kinds.Set, source cache.Source, log *slog.Logger, reg prometheus.Registerer) *cache.Cache {
