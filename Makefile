@@ -11,9 +11,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Settings of the demo, such as ARGS='--tenants 100 --traffic'.
 ARGS ?=
-# Which benchmarks, and how long each.
+# Which benchmarks.
 BENCH ?= .
-BENCHTIME ?= 1s
 # How long each fuzz target runs.
 FUZZTIME ?= 5s
 # The bound of one package's tests: a hanging test shows its goroutines.
@@ -56,8 +55,9 @@ check-generate: ## Check that proto/gen is up to date and nothing published brea
 	@bash .ci/check-generate
 
 .PHONY: bench
-bench: ## Run the benchmarks (BENCH=regexp BENCHTIME=1s)
-	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+bench: ## Compare a node with its yardsticks, as docs/performance.md does (BENCH=regexp)
+	@bash .ci/prepare-tests
+	@bash .ci/bench '$(BENCH)'
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (5s), stopping at the first finding

@@ -85,8 +85,8 @@ func refused(resp *http.Response) *cache.FaultError {
 	return f
 }
 
-// maxRetryAfter keeps a mistaken header from silencing a kind for hours.
-const maxRetryAfter = time.Minute
+// maxRetryAfter bounds the delay that callers are told.
+const maxRetryAfter = time.Hour
 
 // retryAfter reads a delay in seconds, or a date, which is compared with the
 // answer's own Date: the clocks of two machines are never compared. What does

@@ -143,6 +143,9 @@ func failed(err error) bool {
 	return false
 }
 
+// maxSilence keeps a mistaken Retry-After from silencing a family for longer.
+const maxSilence = time.Minute
+
 // fail needs mu.
 func (g *guard) fail(f family, err error) {
 	now := time.Now()
@@ -155,7 +158,7 @@ func (g *guard) fail(f family, err error) {
 	fam := e.Value.(*failing)
 	fam.failed = now
 	if asked, ok := errors.AsType[*cache.FaultError](err); ok && asked.RetryAfter > 0 {
-		fam.silent = now.Add(asked.RetryAfter)
+		fam.silent = now.Add(min(asked.RetryAfter, maxSilence))
 	}
 	if fam.breaker.IsClosed() {
 		fam.breaker.RecordFailure()

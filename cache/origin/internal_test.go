@@ -78,8 +78,8 @@ func TestFullGate(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	const date = "Sun, 06 Nov 1994 08:49:37 GMT"
 	for value, want := range map[string]time.Duration{
-		"": 0, "0": 0, "5": 5 * time.Second, " 5 ": 5 * time.Second, "60": time.Minute, "3600": time.Minute, "1.5": 0, "-5": 0, "+5": 0, "x": 0,
-		"Sun, 06 Nov 1994 08:49:39 GMT": 2 * time.Second, "Sun, 06 Nov 1994 08:49:30 GMT": 0, "Sun, 06 Nov 2094 08:49:39 GMT": time.Minute,
+		"": 0, "0": 0, "5": 5 * time.Second, " 5 ": 5 * time.Second, "60": time.Minute, "3600": time.Hour, "1.5": 0, "-5": 0, "+5": 0, "x": 0,
+		"Sun, 06 Nov 1994 08:49:39 GMT": 2 * time.Second, "Sun, 06 Nov 1994 08:49:30 GMT": 0, "Sun, 06 Nov 2094 08:49:39 GMT": time.Hour,
 		"00000000000000000000000000000007": 7 * time.Second,
 	} {
 		if got := retryAfter(http.Header{"Retry-After": {value}, "Date": {date}}); got != want {

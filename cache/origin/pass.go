@@ -17,10 +17,13 @@ const (
 	maxPassedQuery = 8 << 10
 )
 
-// passedHeaders are the headers that say what a body is and how long it may be
+// passedHeaders returns the headers that say what a body is and how long it may be
 // kept. All others, cookies above all, are between the origin and this node.
-var passedHeaders = [...]string{"Content-Type", "Content-Length", "Content-Encoding", "ETag", "Last-Modified",
-	"Cache-Control", "Link", "Retry-After"}
+func passedHeaders() []string {
+	return []string{
+		"Content-Type", "Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Cache-Control", "Link", "Retry-After",
+	}
+}
 
 // Response is an answer of the origin that is passed on.
 type Response struct {
@@ -116,8 +119,8 @@ func passes(status int) bool {
 }
 
 func passedHeader(resp *http.Response) http.Header {
-	h := make(http.Header, len(passedHeaders))
-	for _, name := range passedHeaders {
+	h := make(http.Header)
+	for _, name := range passedHeaders() {
 		name = http.CanonicalHeaderKey(name)
 		if values := resp.Header[name]; len(values) > 0 {
 			h[name] = values

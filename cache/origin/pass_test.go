@@ -131,6 +131,7 @@ func TestPassRedirects(t *testing.T) {
 // A body that breaks, hangs, has no end or is not wanted any more ends, with
 // its reason, and gives its slot back.
 func TestPassBodies(t *testing.T) {
+	t.Parallel()
 	const timeout = 200 * time.Millisecond
 	stay := func(text string) func(net.Conn) {
 		return func(c net.Conn) { io.WriteString(c, text); untilClosed(c) }
@@ -244,7 +245,7 @@ func TestPassStreams(t *testing.T) {
 		}
 		more <- struct{}{}
 	}
-	if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF { //nolint:errorlint // as io.Reader has it
+	if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("%d, %v", n, err)
 	}
 }
