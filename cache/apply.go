@@ -63,7 +63,7 @@ func (t *Tenant) revoke(k *Kind, key string) {
 // known current, else PROVISIONAL until the origin confirms it (C4).
 func (t *Tenant) set(s *store, old *entry, c *Change) {
 	e := t.announced(s.kind, old, c)
-	e.fill(content{key: c.Key, value: c.Value})
+	e = e.fill(content{key: c.Key, value: c.Value})
 	contradicts := c.Versioned && old != nil && c.Version == old.known() && !old.is(invalidated|stub)
 	if c.Versioned && !contradicts {
 		e.flags |= versioned
@@ -93,7 +93,7 @@ func (e *entry) succeeds(old *entry) bool {
 // remove makes the entry absent, to be confirmed at the origin.
 func (t *Tenant) remove(s *store, old *entry, c *Change) {
 	e := t.announced(s.kind, old, c)
-	e.fill(content{key: c.Key})
+	e = e.fill(content{key: c.Key})
 	e.flags |= negative | provisional
 	if c.Versioned {
 		e.flags |= versioned
@@ -130,7 +130,7 @@ func (t *Tenant) invalidate(s *store, old *entry, c *Change) {
 		t.put(s, e)
 	case c.Versioned || s.mustMark():
 		e := t.announced(s.kind, nil, c)
-		e.fill(content{key: c.Key})
+		e = e.fill(content{key: c.Key})
 		e.flags |= stub
 		t.put(s, e)
 	}

@@ -19,26 +19,27 @@ const (
 	low                           // a document below the floor was seen once (C3)
 )
 
-// entry is what is kept of an item: immutable but for the visited mark, and 80
-// bytes on 64-bit machines, so that it fits that allocation class. The key, the value and the
-// ETag share one allocation.
+// entry is what is kept of an item: immutable but for the visited mark. It has
+// no pointers, and is the head of a block that goes on with the key, the value
+// and the ETag: one allocation, which the collector does not look into, and a
+// read that finds the head has the key in the next cache line.
 type entry struct {
-	// What finding it needs comes first: an entry lies in two cache lines.
+	version    uint64
+	floor      uint64     // the highest version an event announced or a document had
+	generation generation // under which it was verified
+	verified   instant    // start of the request that verified it; arrival of the event that set it
+	expires    instant
 	hash       uint32 // of the key
+	size       uint32 // bytes after the head
+	block      uint32 // bytes of the allocation
 	keyLen     uint16
 	etagLen    uint16
-	buf        []byte // key, value, ETag
 	flags      flags
 	visited    atomic.Bool // read since the eviction hand passed
-	generation generation  // under which it was verified
-	verified   instant     // start of the request that verified it; arrival of the event that set it
-	expires    instant
-	version    uint64
-	floor      uint64 // the highest version an event announced or a document had
 }
 
-// entrySize is the bytes an entry takes besides its buf.
-const entrySize = int64(unsafe.Sizeof(entry{}))
+// entrySize is the bytes of an entry's head.
+const entrySize = int(unsafe.Sizeof(entry{}))
 
 // maxETag bounds the bytes of an ETag that are kept; a longer one is dropped.
 const maxETag = 256
@@ -50,36 +51,50 @@ type content struct {
 	etag  string
 }
 
-// fill puts key, value and ETag into one allocation whose capacity is what the
-// allocator really gives, so that the bytes charged are the bytes used.
-func (e *entry) fill(c content) {
+// fill returns the entry with its content, in one allocation whose capacity is
+// what the allocator really gives, so that the bytes charged are the bytes used.
+func (e *entry) fill(c content) *entry {
 	if len(c.etag) > maxETag {
 		c.etag = ""
 	}
-	buf := slices.Grow([]byte(nil), len(c.key)+len(c.value)+len(c.etag))
-	buf = append(buf, c.key...)
-	buf = append(buf, c.value...)
-	buf = append(buf, c.etag...)
-	e.buf = buf
-	e.keyLen, e.etagLen = uint16(len(c.key)), uint16(len(c.etag))
+	size := len(c.key) + len(c.value) + len(c.etag)
+	block := slices.Grow([]uint64(nil), (entrySize+size+7)/8)
+	n := (*entry)(unsafe.Pointer(unsafe.SliceData(block)))
+	n.version, n.floor, n.generation, n.verified, n.expires = e.version, e.floor, e.generation, e.verified, e.expires
+	n.hash, n.flags = e.hash, e.flags
+	n.size, n.block = uint32(size), uint32(8*cap(block))
+	n.keyLen, n.etagLen = uint16(len(c.key)), uint16(len(c.etag))
+	n.visited.Store(e.visited.Load())
+	b := n.bytes()
+	copy(b[copy(b, c.key):], c.value)
+	copy(b[len(c.key)+len(c.value):], c.etag)
+	return n
 }
 
-func (e *entry) key() string { return string(e.buf[:e.keyLen]) }
+// bytes returns what follows the head.
+func (e *entry) bytes() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(e), entrySize)), e.size)
+}
 
-func (e *entry) hasKey(key string) bool { return string(e.buf[:e.keyLen]) == key }
+func (e *entry) key() string { return string(e.bytes()[:e.keyLen]) }
+
+func (e *entry) hasKey(key string) bool {
+	return int(e.keyLen) == len(key) && unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(e), entrySize)), len(key)) == key
+}
 
 // value returns the canonical value, capped so that appending copies.
 func (e *entry) value() []byte {
-	end := len(e.buf) - int(e.etagLen)
-	return e.buf[e.keyLen:end:end]
+	b := e.bytes()
+	end := len(b) - int(e.etagLen)
+	return b[e.keyLen:end:end]
 }
 
-func (e *entry) etag() string { return string(e.buf[len(e.buf)-int(e.etagLen):]) }
+func (e *entry) etag() string { return string(e.bytes()[int(e.size)-int(e.etagLen):]) }
 
 func (e *entry) is(f flags) bool { return e.flags&f != 0 }
 
 // charge is the bytes that the entry is charged with.
-func (e *entry) charge() int64 { return entrySize + int64(cap(e.buf)) }
+func (e *entry) charge() int64 { return int64(e.block) }
 
 // known is the version below which nothing newer can be: the entry's own, or
 // the floor that an event left.
@@ -95,11 +110,8 @@ func (e *entry) known() uint64 {
 
 // with returns a copy with other flags, for changes that keep the value.
 func (e *entry) with(set, unset flags) *entry {
-	n := &entry{
-		buf: e.buf, version: e.version, floor: e.floor, generation: e.generation, verified: e.verified,
-		expires: e.expires, hash: e.hash, keyLen: e.keyLen, etagLen: e.etagLen, flags: e.flags&^unset | set,
-	}
-	n.visited.Store(e.visited.Load())
+	n := e.fill(content{e.key(), e.value(), e.etag()})
+	n.flags = n.flags&^unset | set
 	return n
 }
 

@@ -79,7 +79,7 @@ func (t *Tenant) newEntry(k *Kind, f *fill, floor uint64) *entry {
 		e.flags |= versioned
 	}
 	e.expires = f.start.add(jitter(ttl))
-	e.fill(f.content)
+	e = e.fill(f.content)
 	return e
 }
 

@@ -11,7 +11,7 @@ import (
 
 func testEntry(hash uint32, key string) *entry {
 	e := &entry{hash: hash}
-	e.fill(content{key: key, value: []byte(key)})
+	e = e.fill(content{key: key, value: []byte(key)})
 	return e
 }
 

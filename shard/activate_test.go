@@ -2,6 +2,8 @@ package shard
 
 import (
 	"context"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -81,5 +83,44 @@ func (r *rig) checkFollowed() {
 	}
 	if size := r.node.tenants.Size(); size != r.node.Active() || size != len(r.bus.names()) {
 		r.Errorf("%d tenants, %d counted, %d followed", size, r.node.Active(), len(r.bus.names()))
+	}
+}
+
+// hastyBus confirms a tenant while it is still being activated.
+type hastyBus struct {
+	node      *Node
+	confirmed sync.WaitGroup
+}
+
+func (b *hastyBus) Follow(tenants ...string) {
+	running := make(chan struct{})
+	b.confirmed.Go(func() {
+		close(running)
+		b.node.Confirmed(0, tenants[0])
+	})
+	<-running
+	for range 100 {
+		runtime.Gosched()
+	}
+}
+
+func (*hastyBus) Unfollow(...string)              {}
+func (*hastyBus) Conn(string) int                 { return 0 }
+func (*hastyBus) Status() []subscriber.ConnStatus { return make([]subscriber.ConnStatus, 1) }
+
+func TestAConfirmationDuringTheActivationIsNotLost(t *testing.T) {
+	r := newRig(t, Config{})
+	b := &hastyBus{node: New(Config{Kinds: r.node.critical, Cache: r.node.cache, ActivationsPerSecond: 10_000})}
+	b.node.Connect(b)
+	for i := range 1000 {
+		if b.node.activate(strconv.Itoa(i)) == nil {
+			t.Fatal("not activated")
+		}
+	}
+	b.confirmed.Wait()
+	for i := range 1000 {
+		if got := b.node.State(strconv.Itoa(i)); got != Loading {
+			t.Fatalf("tenant %d is %s", i, got)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package shard
 import (
 	"time"
 
+	"github.com/puzpuzpuz/xsync/v4"
+
 	"github.com/tenantry/tenantry/cache"
 	"github.com/tenantry/tenantry/subscriber"
 )
@@ -12,14 +14,22 @@ var _ subscriber.Handler = (*Node)(nil)
 // Confirmed implements [subscriber.Handler]: a generation of the tenant
 // begins, and its lists are read.
 func (n *Node) Confirmed(_ int, name string) {
-	t, ok := n.tenants.Load(name)
-	if !ok {
+	t := n.activated(name)
+	if t == nil {
 		return // let go meanwhile
 	}
 	t.cache.Confirmed()
 	if t.confirmed(n.critical) {
 		n.enqueue(t)
 	}
+}
+
+// activated returns an active tenant or nil. Unlike a Load, which takes no lock,
+// it waits for an activation in progress: the confirmation of a tenant may come
+// before the map has the tenant, and it comes only once.
+func (n *Node) activated(name string) *tenant {
+	t, _ := n.tenants.Compute(name, func(t *tenant, _ bool) (*tenant, xsync.ComputeOp) { return t, xsync.CancelOp })
+	return t
 }
 
 // Event implements [subscriber.Handler]: it applies what the event says.
