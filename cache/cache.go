@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"log/slog"
@@ -78,8 +79,8 @@ const allFlights = 1 << 40
 func New(cfg Config) *Cache {
 	c := &Cache{
 		kinds: cfg.Kinds, source: cfg.Source, tenantBytes: cfg.TenantBytes, log: cfg.Logger,
-		bound: or(cfg.Bound, defaultBound), proofTTL: or(cfg.ProofTTL, defaultProofTTL),
-		fillTimeout: or(cfg.FillTimeout, defaultFillTimeout), nodeBytes: or(cfg.NodeBytes, defaultNodeBytes),
+		bound: cmp.Or(cfg.Bound, defaultBound), proofTTL: cmp.Or(cfg.ProofTTL, defaultProofTTL),
+		fillTimeout: cmp.Or(cfg.FillTimeout, defaultFillTimeout), nodeBytes: cmp.Or(cfg.NodeBytes, defaultNodeBytes),
 		clock: newClock(), seed: maphash.MakeSeed(), flying: semaphore.NewWeighted(allFlights),
 	}
 	if c.tenantBytes == nil {
@@ -91,14 +92,6 @@ func New(cfg Config) *Cache {
 	c.confirms.init()
 	c.metrics = newMetrics(cfg.Registerer, c)
 	return c
-}
-
-func or[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }
 
 // Run confirms what is due and sweeps what has expired, until ctx ends. It

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -51,7 +52,7 @@ func (t *Tenant) followUp(s *store, key string, failed bool) {
 		s.settleConfirm(key)
 		return
 	}
-	after := or(s.kind.ConfirmAfter, recheckAfter)
+	after := cmp.Or(s.kind.ConfirmAfter, recheckAfter)
 	if failed {
 		after = min(max(2*after, t.cache.clock.now().sub(e.verified)), max(after, maxBackoff))
 	}

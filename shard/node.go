@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math"
@@ -97,7 +98,7 @@ const (
 func New(cfg Config) *Node {
 	n := &Node{
 		kinds: make(map[string]*cache.Kind), cache: cfg.Cache, preload: make(map[string]bool),
-		idleTimeout: or(cfg.IdleTimeout, defaultIdleTimeout), limit: int64(or(cfg.ActiveTenants, defaultActiveTenants)),
+		idleTimeout: cmp.Or(cfg.IdleTimeout, defaultIdleTimeout), limit: int64(cmp.Or(cfg.ActiveTenants, defaultActiveTenants)),
 		log: cfg.Logger, tenants: xsync.NewMap[string, *tenant](), refresh: math.MaxInt64,
 	}
 	for _, k := range cfg.Kinds {
@@ -110,8 +111,8 @@ func New(cfg Config) *Node {
 	for _, name := range cfg.Preload {
 		n.preload[name] = true
 	}
-	n.activations = limiter(or(cfg.ActivationsPerSecond, defaultActivations))
-	n.resyncs = limiter(or(cfg.ResyncPerSecond, defaultResyncPerSecond))
+	n.activations = limiter(cmp.Or(cfg.ActivationsPerSecond, defaultActivations))
+	n.resyncs = limiter(cmp.Or(cfg.ResyncPerSecond, defaultResyncPerSecond))
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -119,14 +120,6 @@ func New(cfg Config) *Node {
 	n.again.init()
 	n.metrics = newMetrics(cfg.Registerer, n)
 	return n
-}
-
-func or[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }
 
 func limiter(perSecond int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), perSecond) }

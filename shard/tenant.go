@@ -43,7 +43,6 @@ type tenant struct {
 
 	mu         sync.Mutex
 	state      State
-	since      time.Time     // in this state
 	queued     bool          // in a queue, in a loader's hands, or waiting to be retried
 	missing    []*cache.Kind // to load; shared, not written to
 	generation uint64        // under which the last complete load began
@@ -53,11 +52,8 @@ type tenant struct {
 }
 
 func newTenant(name string, entries *cache.Tenant) *tenant {
-	return &tenant{name: name, cache: entries, state: Subscribing, since: time.Now()}
+	return &tenant{name: name, cache: entries, state: Subscribing}
 }
-
-// moveTo changes the state. Callers hold mu.
-func (t *tenant) moveTo(s State) { t.state, t.since = s, time.Now() }
 
 // confirmed notes that every channel is subscribed, so that the given kinds are
 // to be loaded, and reports whether the tenant is to be queued.
@@ -68,7 +64,7 @@ func (t *tenant) confirmed(kinds []*cache.Kind) (enqueue bool) {
 		return false
 	}
 	if t.state == Subscribing {
-		t.moveTo(Loading)
+		t.state = Loading
 	}
 	return t.want(kinds)
 }
@@ -130,7 +126,7 @@ func (t *tenant) loaded(began time.Time, generation uint64, failed []*cache.Kind
 	t.missing, t.retries, t.queued = nil, 0, false
 	t.generation, t.loadedAt = generation, began
 	if t.state == Loading {
-		t.moveTo(Live)
+		t.state = Live
 	}
 }
 
@@ -151,7 +147,7 @@ func (t *tenant) drain() bool {
 	defer t.mu.Unlock()
 	first := t.state != Draining
 	if first {
-		t.moveTo(Draining)
+		t.state = Draining
 	}
 	return first
 }

@@ -18,10 +18,6 @@ import (
 // maxEvent is the largest event that nodes take.
 const maxEvent = 1 << 20
 
-func contextWithTimeout(c *cobra.Command, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(c.Context(), d)
-}
-
 func publishCommand() *cobra.Command {
 	var file, redis, data string
 	var timeout time.Duration
@@ -51,7 +47,7 @@ that are active on it.`,
 		if err != nil {
 			return err
 		}
-		ctx, cancel := contextWithTimeout(c, timeout)
+		ctx, cancel := context.WithTimeout(c.Context(), timeout)
 		defer cancel()
 		return publish(ctx, c.OutOrStdout(), bus, args[0], args[1], event)
 	}

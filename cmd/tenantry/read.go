@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ can be trusted. Exit status 1 if there is no such item.`,
 		if minVersion > 0 {
 			options = append(options, client.MinVersion(minVersion))
 		}
-		ctx, cancel := contextWithTimeout(c, a.timeout)
+		ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
 		defer cancel()
 		e, err := reader.Get(ctx, args[0], args[1], args[2], options...)
 		if err != nil {
@@ -132,7 +133,7 @@ func checkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := contextWithTimeout(c, a.timeout)
+		ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
 		defer cancel()
 		credits, err := reader.CheckCredits(ctx, args[0], args[1], user)
 		if err != nil {
@@ -162,7 +163,7 @@ suffice; every reason for a no is printed. Exit status 1 for a no.`,
 		if err != nil {
 			return err
 		}
-		ctx, cancel := contextWithTimeout(c, a.timeout)
+		ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
 		defer cancel()
 		answer, err := reader.Authorize(ctx, args[0], args[1], user)
 		if err != nil {
