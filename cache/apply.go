@@ -111,7 +111,7 @@ func (t *Tenant) announced(k *Kind, old *entry, c *Change) *entry {
 		verified: now, expires: now.add(jitter(k.TTL)), hash: t.cache.hash(c.Key), flags: fromEvent,
 	}
 	if old != nil {
-		e.visited.Store(old.visited.Load())
+		e.marks.Store(old.marks.Load() & visited)
 	}
 	return e
 }

@@ -114,12 +114,13 @@ func (t *Tenant) evictFrom(s *store) bool {
 	for range 2 * len(table.slots) {
 		s.hand = (s.hand + 1) % len(table.slots)
 		e := table.slots[s.hand].Load()
-		if e == nil || e == tombstone || e.visited.Swap(false) {
+		if e == nil || e == tombstone || e.spare() {
 			continue
 		}
 		s.void()
 		t.removeAt(s, table, s.hand)
 		t.shrink(s)
+		t.evictions++
 		t.cache.metrics.evictions.Inc()
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,13 @@ type Config struct {
 	// FillTimeout bounds an origin read of one item, whoever waits for it.
 	// It should be a little more than the source's own time-out. Default 3 s.
 	FillTimeout time.Duration
+	// SoftTimeout is how long a read of a reference kind waits for the origin
+	// before it is answered with what is kept, if that may be served STALE. The
+	// origin read goes on. Default: reads wait for the origin.
+	SoftTimeout time.Duration
+	// AdaptiveTTL lets the TTLs of reference kinds follow the reads. Default:
+	// they do not.
+	AdaptiveTTL AdaptiveTTL
 	// TenantBytes returns a tenant's memory budget in bytes. It is asked at
 	// each write and must be fast. Default: 16 MiB for each.
 	TenantBytes func(tenant string) int64
@@ -46,6 +54,8 @@ type Cache struct {
 	bound       time.Duration
 	proofTTL    time.Duration
 	fillTimeout time.Duration
+	softTimeout time.Duration
+	adaptive    AdaptiveTTL
 	tenantBytes func(string) int64
 	nodeBytes   int64
 	log         *slog.Logger
@@ -56,11 +66,13 @@ type Cache struct {
 	bytes   atomic.Int64
 	entries [OnDemand]atomic.Int64 // by class
 
-	confirms confirms
-	flying   *semaphore.Weighted // held by each flight, so that Run can wait for all
+	confirms  confirms
+	refreshes chan struct{}       // held by reads ahead in flight
+	flying    *semaphore.Weighted // held by each flight, so that Run can wait for all
 
-	mu      sync.Mutex
-	tenants []*Tenant // in no order, for sampling and sweeping
+	mu        sync.Mutex
+	tenants   []*Tenant // in no order, for sampling and sweeping
+	elsewhere []counts  // by kind, the reads of tenants that are closed, or were never active
 }
 
 // Default limits, as the configuration documents them.
@@ -80,8 +92,9 @@ func New(cfg Config) *Cache {
 	c := &Cache{
 		kinds: cfg.Kinds, source: cfg.Source, tenantBytes: cfg.TenantBytes, log: cfg.Logger,
 		bound: cmp.Or(cfg.Bound, defaultBound), proofTTL: cmp.Or(cfg.ProofTTL, defaultProofTTL),
+		softTimeout: cfg.SoftTimeout, adaptive: cfg.AdaptiveTTL, refreshes: make(chan struct{}, maxRefreshes),
 		fillTimeout: cmp.Or(cfg.FillTimeout, defaultFillTimeout), nodeBytes: cmp.Or(cfg.NodeBytes, defaultNodeBytes),
-		clock: newClock(), seed: maphash.MakeSeed(), flying: semaphore.NewWeighted(allFlights),
+		elsewhere: make([]counts, len(cfg.Kinds)), clock: newClock(), seed: maphash.MakeSeed(), flying: semaphore.NewWeighted(allFlights),
 	}
 	if c.tenantBytes == nil {
 		c.tenantBytes = func(string) int64 { return defaultTenantBytes }
@@ -134,6 +147,33 @@ func (c *Cache) unregister(t *Tenant) {
 	c.tenants[t.index].index = t.index
 	c.tenants[last] = nil
 	c.tenants = c.tenants[:last]
+	for i := range t.stores {
+		if s := t.stores[i].Load(); s != nil {
+			s.tally.addTo(&c.elsewhere[i])
+		}
+	}
+}
+
+// count counts a read of no active tenant.
+func (c *Cache) count(k *Kind, result int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.elsewhere[k.ID][result]++
+}
+
+// reads returns the reads of all tenants by kind, active and closed.
+func (c *Cache) reads() []counts {
+	c.mu.Lock()
+	tenants, all := slices.Clone(c.tenants), slices.Clone(c.elsewhere)
+	c.mu.Unlock()
+	for _, t := range tenants {
+		for i := range t.stores {
+			if s := t.stores[i].Load(); s != nil {
+				s.tally.addTo(&all[i])
+			}
+		}
+	}
+	return all
 }
 
 // forget takes the entries of a closed store out of the count.

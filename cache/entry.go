@@ -19,7 +19,7 @@ const (
 	low                           // a document below the floor was seen once (C3)
 )
 
-// entry is what is kept of an item: immutable but for the visited mark. It has
+// entry is what is kept of an item: immutable but for the marks of readers. It has
 // no pointers, and is the head of a block that goes on with the key, the value
 // and the ETag: one allocation, which the collector does not look into, and a
 // read that finds the head has the key in the next cache line.
@@ -35,7 +35,7 @@ type entry struct {
 	keyLen     uint16
 	etagLen    uint16
 	flags      flags
-	visited    atomic.Bool // read since the eviction hand passed
+	marks      atomic.Uint32 // of readers
 }
 
 // entrySize is the bytes of an entry's head.
@@ -64,7 +64,7 @@ func (e *entry) fill(c content) *entry {
 	n.hash, n.flags = e.hash, e.flags
 	n.size, n.block = uint32(size), uint32(8*cap(block))
 	n.keyLen, n.etagLen = uint16(len(c.key)), uint16(len(c.etag))
-	n.visited.Store(e.visited.Load())
+	n.marks.Store(e.marks.Load() & visited)
 	b := n.bytes()
 	copy(b[copy(b, c.key):], c.value)
 	copy(b[len(c.key)+len(c.value):], c.etag)
@@ -115,10 +115,27 @@ func (e *entry) with(set, unset flags) *entry {
 	return n
 }
 
+// Marks of readers.
+const (
+	visited    uint32 = 1 << iota // read since the eviction hand passed
+	refreshing                    // a read ahead was begun
+)
+
 // hit marks the entry as read, writing only when that is news: a hot entry's
 // cache line stays shared.
 func (e *entry) hit() {
-	if !e.visited.Load() {
-		e.visited.Store(true)
+	if e.marks.Load()&visited == 0 {
+		e.marks.Or(visited)
 	}
 }
+
+// spare takes the mark of a read back, and reports whether it was there.
+func (e *entry) spare() bool { return e.marks.And(^visited)&visited != 0 }
+
+// claim takes the right to refresh the entry ahead.
+func (e *entry) claim() bool {
+	return e.marks.Load()&refreshing == 0 && e.marks.Or(refreshing)&refreshing == 0
+}
+
+// unclaim gives that right back.
+func (e *entry) unclaim() { e.marks.And(^refreshing) }

@@ -54,7 +54,10 @@ func (t *Tenant) keep(s *store, f fill) (kept, below bool) {
 		t.cache.metrics.regressions.Inc()
 		floor = f.version
 	}
-	return t.put(s, t.newEntry(s.kind, &f, floor)), false
+	if old != nil && old.is(provisional) {
+		t.cache.metrics.settled(t.cache.clock.now().sub(old.verified))
+	}
+	return t.put(s, t.newEntry(s, &f, floor)), false
 }
 
 // suspect notes that a document below the floor was seen: it is read again
@@ -66,14 +69,15 @@ func (t *Tenant) suspect(s *store, e *entry) {
 	}
 }
 
-func (t *Tenant) newEntry(k *Kind, f *fill, floor uint64) *entry {
+func (t *Tenant) newEntry(s *store, f *fill, floor uint64) *entry {
 	e := &entry{
 		version: f.version, floor: floor, generation: f.generation, verified: f.start, hash: f.hash,
 	}
-	ttl := k.TTL
+	t.adapt(s)
+	ttl := s.ttl()
 	if f.absent {
 		e.flags |= negative
-		ttl = k.NegativeTTL
+		ttl = s.kind.NegativeTTL
 	}
 	if f.versioned && !f.absent {
 		e.flags |= versioned

@@ -14,7 +14,7 @@ type flight struct {
 	generation generation
 	base       *entry        // what a 304 would confirm; nil: read without condition
 	final      bool          // confirms a document below the floor: its word stands (C3)
-	slot       chan struct{} // to free at the end, of a confirmation
+	slot       chan struct{} // to free at the end, of a read that nobody waits for
 	done       chan struct{}
 
 	revoked bool // guarded by the tenant's mutex
@@ -40,7 +40,7 @@ const flightsPerKey = 2
 // new one if there is none, or, where too many are in flight already, the
 // newest, only to wait for its end. It returns no flight where memory can
 // answer by now.
-func (t *Tenant) join(kind *Kind, key string, o *ReadOptions, arrival instant) (f *flight, joined bool, a Answer) {
+func (t *Tenant) join(ctx context.Context, kind *Kind, key string, o *ReadOptions, arrival instant) (f *flight, joined bool, a Answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.recall(kind, key, o, &a) {
@@ -55,12 +55,13 @@ func (t *Tenant) join(kind *Kind, key string, o *ReadOptions, arrival instant) (
 			return newest, false, Answer{}
 		}
 	}
-	return t.launch(kind, key, nil), true, Answer{}
+	return t.launch(context.WithoutCancel(ctx), kind, key, nil), true, Answer{}
 }
 
-// launch starts an origin read of an item. A confirmation gives the slot that
-// it holds, to be freed at the end. Callers hold mu.
-func (t *Tenant) launch(kind *Kind, key string, slot chan struct{}) *flight {
+// launch starts an origin read of an item, with the values of a context that is
+// not canceled: they say what it is traced as. A read that nobody waits for gives
+// the slot that it holds, to be freed at the end. Callers hold mu.
+func (t *Tenant) launch(ctx context.Context, kind *Kind, key string, slot chan struct{}) *flight {
 	f := &flight{
 		start: t.cache.clock.now(), generation: t.generation(), slot: slot, done: make(chan struct{}),
 	}
@@ -72,7 +73,8 @@ func (t *Tenant) launch(kind *Kind, key string, slot chan struct{}) *flight {
 	}
 	k := flightKey{kind, key}
 	t.flights[k] = append(t.flights[k], f)
-	go t.fly(k, f)
+	t.requests++
+	go t.fly(ctx, k, f) //nolint:gosec // detached on purpose: it serves whoever waits, and has its own time-out
 	return f
 }
 
@@ -88,10 +90,10 @@ func (f *flight) depart(e *entry, confirming bool) {
 }
 
 // fly reads the origin and fills the entry.
-func (t *Tenant) fly(k flightKey, f *flight) {
+func (t *Tenant) fly(ctx context.Context, k flightKey, f *flight) {
 	_ = t.cache.flying.Acquire(context.Background(), 1) // never more than there is
 	defer t.cache.flying.Release(1)
-	ctx, cancel := context.WithTimeout(context.Background(), t.cache.fillTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.cache.fillTimeout)
 	defer cancel()
 	var etag string
 	if f.base != nil {

@@ -88,6 +88,7 @@ func (t *Tenant) tryLoad(kind *Kind) (l *load, s *store, other <-chan struct{}) 
 		generation: g, start: now, pageStart: now, pageGen: g,
 	}
 	s.load = l
+	t.requests++
 	return l, s, nil
 }
 
@@ -106,7 +107,9 @@ func (t *Tenant) page(s *store, l *load, docs []Document) error {
 		l.keys[docs[i].Key] = struct{}{}
 		t.keepListed(s, l, &docs[i])
 	}
-	l.pages++
+	if l.pages++; l.pages > 1 {
+		t.requests++
+	}
 	l.pageStart, l.pageGen = t.cache.clock.now(), t.generation()
 	return nil
 }
@@ -143,6 +146,7 @@ func (f *fill) precedes(e *entry) bool {
 
 // vouched makes an entry FRESH that a fill precedes.
 func (t *Tenant) vouched(s *store, old *entry, f *fill) *entry {
+	t.cache.metrics.settled(t.cache.clock.now().sub(old.verified))
 	e := old.with(0, provisional)
 	e.expires = min(old.expires, f.start.add(jitter(s.kind.TTL)))
 	t.put(s, e)

@@ -1,41 +1,32 @@
 package cache
 
 import (
+	"sync"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// metrics are the cache's figures. Handles are resolved once, so that a read
-// neither looks up nor allocates.
+// metrics are the cache's figures.
 type metrics struct {
-	reads       []readCounters // by kind
 	evictions   prometheus.Counter
 	regressions prometheus.Counter
-}
-
-// readCounters count the reads of a kind by result.
-type readCounters struct {
-	hit, miss, negative, stale, revalidated, passthrough prometheus.Counter
+	provisional prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer, c *Cache) *metrics {
 	f := promauto.With(reg)
-	reads := f.NewCounterVec(prometheus.CounterOpts{
-		Name: "tenantry_reads_total",
-		Help: "Reads by kind, class and result: hit and negative from memory; miss and revalidated from the origin; stale; passthrough.",
-	}, []string{"kind", "class", "result"})
 	m := &metrics{
 		evictions:   f.NewCounter(prometheus.CounterOpts{Name: "tenantry_evictions_total", Help: "Entries removed for a memory budget."}),
 		regressions: f.NewCounter(prometheus.CounterOpts{Name: "tenantry_version_regressions_total", Help: "Times the origin insisted on a lower version than was known."}),
+		provisional: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "tenantry_provisional_seconds", Help: "Time from an event without a version to the origin's word on its entry.",
+			Buckets: []float64{.1, .2, .25, .3, .4, .6, 1, 2, 4, 8, 16, 32},
+		}),
 	}
-	for _, k := range c.kinds {
-		with := func(result string) prometheus.Counter {
-			return reads.WithLabelValues(k.Name, k.Class.String(), result)
-		}
-		m.reads = append(m.reads, readCounters{
-			hit: with("hit"), miss: with("miss"), negative: with("negative"), stale: with("stale"),
-			revalidated: with("revalidated"), passthrough: with("passthrough"),
-		})
+	if reg != nil {
+		reg.MustRegister(newReadCollector(c))
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tenantry_bytes", Help: "Bytes charged to the tenants of this node."},
 		func() float64 { return float64(c.Bytes()) })
@@ -48,23 +39,52 @@ func newMetrics(reg prometheus.Registerer, c *Cache) *metrics {
 	return m
 }
 
-// recalled counts an answer from memory.
-func (m *metrics) recalled(k *Kind, a *Answer) {
-	if a.Absent {
-		m.reads[k.ID].negative.Inc()
-	} else {
-		m.reads[k.ID].hit.Inc()
+// settled records how long an entry was provisional.
+func (m *metrics) settled(after time.Duration) { m.provisional.Observe(after.Seconds()) }
+
+// readCollector collects the reads of all tenants when it is asked, so that a
+// read counts for its tenant alone.
+type readCollector struct {
+	cache *Cache
+	desc  *prometheus.Desc
+
+	mu   sync.Mutex
+	told []counts // the last that was collected
+}
+
+func newReadCollector(c *Cache) *readCollector {
+	return &readCollector{
+		cache: c, told: make([]counts, len(c.kinds)),
+		desc: prometheus.NewDesc("tenantry_reads_total",
+			"Reads by kind, class and result: hit and negative from memory; miss and revalidated from the origin; stale; failed; passthrough.",
+			[]string{"kind", "class", "result"}, nil),
 	}
 }
 
-// fetched counts an answer from the origin.
-func (m *metrics) fetched(k *Kind, revalidated bool) {
-	if revalidated {
-		m.reads[k.ID].revalidated.Inc()
-	} else {
-		m.reads[k.ID].miss.Inc()
+// Describe implements [prometheus.Collector].
+func (r *readCollector) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc }
+
+// Collect implements [prometheus.Collector].
+func (r *readCollector) Collect(ch chan<- prometheus.Metric) {
+	for i, n := range r.count() {
+		k := r.cache.kinds[i]
+		for result, value := range n {
+			ch <- prometheus.MustNewConstMetric(r.desc, prometheus.CounterValue, float64(value), k.Name, k.Class.String(), resultName(result))
+		}
 	}
 }
 
-func (m *metrics) stale(k *Kind)  { m.reads[k.ID].stale.Inc() }
-func (m *metrics) passed(k *Kind) { m.reads[k.ID].passthrough.Inc() }
+// count returns the reads by kind, never fewer than the last time: those of a
+// tenant that is being closed may be on their way from its tally to the rest.
+func (r *readCollector) count() []counts {
+	all := r.cache.reads()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range all {
+		for result := range all[i] {
+			all[i][result] = max(all[i][result], r.told[i][result])
+		}
+	}
+	copy(r.told, all)
+	return all
+}

@@ -29,47 +29,44 @@ func (t *Tenant) recall(kind *Kind, key string, o *ReadOptions, a *Answer) bool 
 	if s == nil {
 		return false
 	}
+	start := s.tally.begin(&t.cache.clock)
 	proof := t.link.proven() // before the value is read, and now after it (C0)
 	e, c := s.find(t.cache.hash(key), key)
 	now := t.cache.clock.now()
 	t.touch(now)
 	switch {
-	case e != nil:
-		return t.judge(kind, e, o, proof, now, a)
-	case c != nil:
-		return t.judgeAbsence(kind, c, o, proof, now, a)
-	}
-	return false
-}
-
-// judge answers with an entry if it is FRESH or PROVISIONAL at now and
-// satisfies the options.
-func (t *Tenant) judge(kind *Kind, e *entry, o *ReadOptions, proof, now instant, a *Answer) bool {
-	if e.is(invalidated|stub) || now >= e.expires || !e.satisfies(o, now) {
+	case e != nil && t.knows(e, o, proof, now):
+		e.hit()
+		e.describe(a, now)
+		if e.isAging(kind, now) {
+			t.refresh(kind, e)
+		}
+	case e == nil && c != nil && t.knowsAbsence(c, o, proof, now):
+		*a = c.answer(now)
+	default:
 		return false
 	}
-	known := t.current(e.generation, proof, now) || !e.is(fromEvent) && now.sub(e.verified) <= t.cache.bound
-	if !known {
-		return false
-	}
-	e.hit()
-	e.describe(a, now)
-	t.cache.metrics.recalled(kind, a)
+	s.tally.recalled(a.Absent, start, now)
 	return true
 }
 
-// judgeAbsence answers that a key is absent from a complete store.
-func (t *Tenant) judgeAbsence(kind *Kind, c *completeness, o *ReadOptions, proof, now instant, a *Answer) bool {
+// knows says that an entry is FRESH or PROVISIONAL at now and satisfies the
+// options.
+func (t *Tenant) knows(e *entry, o *ReadOptions, proof, now instant) bool {
+	if e.is(invalidated|stub) || now >= e.expires || !e.satisfies(o, now) {
+		return false
+	}
+	return t.current(e.generation, proof, now) || !e.is(fromEvent) && now.sub(e.verified) <= t.cache.bound
+}
+
+// knowsAbsence says that the completeness of a store is FRESH at now and
+// satisfies the options.
+func (t *Tenant) knowsAbsence(c *completeness, o *ReadOptions, proof, now instant) bool {
 	age := now.sub(c.verified)
 	if now >= c.expires || !satisfies(o, c.verified, age) || o.MinVersion > 0 {
 		return false
 	}
-	if !t.current(c.generation, proof, now) && age > t.cache.bound {
-		return false
-	}
-	*a = c.answer(now)
-	t.cache.metrics.recalled(kind, a)
-	return true
+	return t.current(c.generation, proof, now) || age <= t.cache.bound
 }
 
 // satisfies reports whether the options allow an answer verified at the given
@@ -102,28 +99,72 @@ func (e *entry) describe(a *Answer, now instant) {
 	}
 }
 
-// fetch answers from the origin, or with what is kept where it cannot be read.
+// fetch answers from the origin, or with what is kept where it cannot be read,
+// or not soon enough.
 func (t *Tenant) fetch(ctx context.Context, kind *Kind, key string, o ReadOptions) (Answer, error) {
 	arrival := t.cache.clock.now()
 	t.touch(arrival)
+	t.noteExpiry(kind, key, arrival)
+	soft := t.cache.softTimer(kind)
+	defer soft.stop()
 	for {
-		f, joined, a := t.join(kind, key, &o, arrival)
+		f, joined, a := t.join(ctx, kind, key, &o, arrival)
 		if f == nil {
 			return a, nil // another read's flight landed meanwhile
 		}
 		select {
 		case <-f.done:
+		case <-soft.c:
+			soft.c = nil
+			if a, ok := t.stale(kind, key, &o); ok {
+				t.spend(kind, arrival, resultStale)
+				return a, nil
+			}
+			continue // and wait on: the flight is joined again
 		case <-ctx.Done():
 			return Answer{}, ctx.Err()
 		}
 		switch {
 		case !joined: // waited only for its turn
 		case f.err != nil:
-			return t.fallBack(kind, key, &o, f.err)
+			return t.fallBack(kind, key, &o, arrival, f.err)
 		default:
-			return t.landed(kind, f, &o)
+			return t.landed(kind, f, &o, arrival)
 		}
 	}
+}
+
+// softTimer fires when a read of a reference kind has waited for so long that
+// it is answered with what is kept, if that may be served STALE (C9). The origin
+// read goes on, and fills the entry. Others, and none at all, never fire.
+type softTimer struct {
+	c     <-chan time.Time
+	timer *time.Timer
+}
+
+func (c *Cache) softTimer(k *Kind) softTimer {
+	if k.Class != Reference || c.softTimeout <= 0 {
+		return softTimer{}
+	}
+	timer := time.NewTimer(c.softTimeout)
+	return softTimer{timer.C, timer}
+}
+
+func (s *softTimer) stop() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// spend counts a read that went beyond memory, and the time it took.
+func (t *Tenant) spend(k *Kind, arrival instant, result int) {
+	s := t.store(k)
+	if s == nil { // the tenant is closed
+		t.cache.count(k, result)
+		return
+	}
+	s.tally.spent.Add(int64(t.cache.clock.now().sub(arrival)))
+	s.tally.n[result].Add(1)
 }
 
 // oldest is the earliest start of a flight that may answer a read (C12): for
@@ -140,7 +181,7 @@ func oldest(o *ReadOptions, arrival instant, bound time.Duration) instant {
 }
 
 // landed answers with what a flight brought.
-func (t *Tenant) landed(kind *Kind, f *flight, o *ReadOptions) (Answer, error) {
+func (t *Tenant) landed(kind *Kind, f *flight, o *ReadOptions, arrival instant) (Answer, error) {
 	a := f.answer
 	if o.MinVersion > 0 && !a.Absent && (!a.Versioned || a.Version < o.MinVersion) {
 		return Answer{}, ErrTooOld
@@ -150,35 +191,45 @@ func (t *Tenant) landed(kind *Kind, f *flight, o *ReadOptions) (Answer, error) {
 	if f.below || a.Age > t.cache.bound && !(f.kept && t.current(f.generation, t.link.proven(), now)) {
 		a.State = Stale
 	}
-	t.cache.metrics.fetched(kind, f.revalidated)
+	result := resultMiss
+	if f.revalidated {
+		result = resultRevalidated
+	}
+	t.spend(kind, arrival, result)
 	return a, nil
 }
 
-// fallBack answers with what is kept, as STALE, when the origin could not be
-// read (C9): never beyond MaxStale after it was last known current, and never
-// a critical entry that is known old.
-func (t *Tenant) fallBack(kind *Kind, key string, o *ReadOptions, fault error) (Answer, error) {
+// fallBack answers with what is kept when the origin could not be read.
+func (t *Tenant) fallBack(kind *Kind, key string, o *ReadOptions, arrival instant, fault error) (Answer, error) {
+	if a, ok := t.stale(kind, key, o); ok {
+		t.spend(kind, arrival, resultStale)
+		return a, nil
+	}
+	t.spend(kind, arrival, resultFailed)
+	return Answer{}, &UnavailableError{RetryAfter: retryAfter(fault), Err: fault}
+}
+
+// stale answers with what is kept, as STALE (C9): never beyond MaxStale after it
+// was last known current, and never a critical entry that is known old.
+func (t *Tenant) stale(kind *Kind, key string, o *ReadOptions) (a Answer, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	unavailable := &UnavailableError{RetryAfter: retryAfter(fault), Err: fault}
 	s := t.store(kind)
 	if s == nil {
-		return Answer{}, unavailable
+		return a, false
 	}
 	now := t.cache.clock.now()
 	e, c := s.find(t.cache.hash(key), key)
-	var a Answer
 	switch {
 	case e != nil && t.servesStale(kind, e, now) && e.satisfies(o, now):
 		e.describe(&a, now)
 	case c != nil && t.absenceServesStale(kind, c, now) && satisfies(o, c.verified, now.sub(c.verified)) && o.MinVersion == 0:
 		a = c.answer(now)
 	default:
-		return Answer{}, unavailable
+		return a, false
 	}
 	a.State = Stale
-	t.cache.metrics.stale(kind)
-	return a, nil
+	return a, true
 }
 
 func (t *Tenant) absenceServesStale(kind *Kind, c *completeness, now instant) bool {
@@ -225,6 +276,6 @@ func (c *Cache) Through(ctx context.Context, tenant string, kind *Kind, key stri
 	if a.Age > c.bound {
 		a.State = Stale
 	}
-	c.metrics.passed(kind)
+	c.count(kind, resultPassthrough)
 	return a, nil
 }

@@ -9,9 +9,11 @@ import (
 // completeness are read without a lock; the rest is guarded by the tenant's
 // mutex.
 type store struct {
-	kind     *Kind
 	table    atomic.Pointer[table]
 	complete atomic.Pointer[completeness]
+	tally    tally
+	kind     *Kind
+	adapting adapting
 
 	load    *load    // the list read in flight, if any
 	confirm *confirm // what is to be confirmed, if anything

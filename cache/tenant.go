@@ -34,7 +34,9 @@ type Tenant struct {
 	flights     map[flightKey][]*flight
 	bytes       atomic.Int64 // charged; written under mu
 	provenUntil instant      // the link's proof when doubts was last raised
-	index       int          // in cache.tenants, guarded by cache.mu
+	evictions   uint64
+	requests    uint64 // of the origin
+	index       int    // in cache.tenants, guarded by cache.mu
 	closed      bool
 }
 

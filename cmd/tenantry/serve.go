@@ -22,7 +22,9 @@ func serveCommand() *cobra.Command {
 		Use:   "serve --config FILE",
 		Short: "Run a node",
 		Long: `Runs one node until SIGTERM or Ctrl-C: it then stops being ready, finishes the
-requests in work and ends. A second signal ends it at once.
+requests in work and ends. A second signal ends it at once. SIGHUP reads the
+configuration again: the log level and the limits of tenants are taken up, other
+changes wait for a restart and are logged, and one with mistakes changes nothing.
 
 Every key of the configuration can also be set by a variable: listen.rpc by
 TENANTRY_LISTEN_RPC, and so on. REDIS_HOST, REDIS_PORT, REDIS_USERNAME and
@@ -34,7 +36,7 @@ REDIS_PASSWORD work too. "tenantry config show" prints what comes of it.`,
 			if err != nil {
 				return err
 			}
-			return serve(c.Context(), cfg, insecure, c.ErrOrStderr())
+			return serve(c.Context(), file, cfg, insecure, c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "the configuration `FILE`; without it, defaults and variables")
@@ -51,12 +53,14 @@ func loadConfig(file string) (*config.Config, error) {
 	return cfg, nil
 }
 
-func serve(ctx context.Context, cfg *config.Config, insecure bool, errs io.Writer) error {
+func serve(ctx context.Context, file string, cfg *config.Config, insecure bool, errs io.Writer) error {
 	if reasons := config.Insecure(cfg); len(reasons) > 0 && !insecure {
 		return &exit{exitUsage, fmt.Errorf("not started, because it would be open to everybody:\n  %s\nlisten on loopback, or say --insecure if the network keeps strangers out",
 			strings.Join(reasons, "\n  "))}
 	}
-	log := logger(&cfg.Telemetry, errs)
+	r := newReloader(file, cfg)
+	defer r.stop()
+	log := levelledLogger(&cfg.Telemetry, &r.level, errs)
 	for _, text := range notices(cfg) {
 		log.Warn("the configuration needs attention", "note", text)
 	}
@@ -66,6 +70,14 @@ func serve(ctx context.Context, cfg *config.Config, insecure bool, errs io.Write
 		return &exit{exitUsage, err}
 	}
 	log.Info("serving", "rpc", n.RPC(), "admin", n.Admin(), "version", version)
+	reloads := make(chan struct{})
+	defer func() { <-reloads }()
+	reloading, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		defer close(reloads)
+		r.run(reloading, n, log)
+	}()
 	err = n.Run(ctx)
 	log.Info("stopped")
 	return err
@@ -82,13 +94,23 @@ func notices(cfg *config.Config) []string {
 
 // logger returns the logger that the configuration asks for.
 func logger(t *config.Telemetry, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(t.LogLevel)) // checked with the configuration
+	return levelledLogger(t, &slog.LevelVar{}, w)
+}
+
+// levelledLogger is logger with a level that can be changed.
+func levelledLogger(t *config.Telemetry, level *slog.LevelVar, w io.Writer) *slog.Logger {
+	level.Set(levelOf(t))
 	o := &slog.HandlerOptions{Level: level}
 	if t.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// levelOf returns the level of a checked configuration; info if it has none.
+func levelOf(t *config.Telemetry) (level slog.Level) {
+	_ = level.UnmarshalText([]byte(t.LogLevel))
+	return level
 }
 
 // Sizing of the garbage collector, unless GOGC and GOMEMLIMIT say otherwise. A

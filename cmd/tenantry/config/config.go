@@ -105,6 +105,16 @@ type Kinds struct {
 	Preset  string `yaml:"preset" doc:"a built-in set: crm"`
 	File    string `yaml:"file" doc:"a kinds file, instead of the preset"`
 	Aliases bool   `yaml:"aliases" doc:"whether topics are followed under their aliases too"`
+	// AdaptiveTTL lets the TTL of reference kinds follow how they are read.
+	AdaptiveTTL AdaptiveTTL `yaml:"adaptive_ttl" doc:"whether the TTL of a reference kind follows how a tenant's entries are read"`
+}
+
+// AdaptiveTTL bounds the TTLs that a node chooses, for each tenant and
+// reference kind, as multiples of the kind's own.
+type AdaptiveTTL struct {
+	Enabled bool    `yaml:"enabled" doc:"longer where more reads miss because of the TTL than twice those that hit; shorter where three times as many hit as miss"`
+	Min     float64 `yaml:"min" min:"0.01" max:"1" doc:"the shortest, as a multiple of the kind's ttl"`
+	Max     float64 `yaml:"max" min:"1" max:"100" doc:"the longest, as a multiple of the kind's ttl; the promise counts with it"`
 }
 
 // Tenants says when tenants are held.
@@ -178,7 +188,7 @@ func Default() *Config {
 			URL: "http://127.0.0.1:9000", Timeout: 2 * time.Second, SoftTimeout: 200 * time.Millisecond,
 			Retries: 2, Concurrency: 64, MaxBytes: 8 << 20,
 		},
-		Kinds:   Kinds{Preset: "crm", Aliases: true},
+		Kinds:   Kinds{Preset: "crm", Aliases: true, AdaptiveTTL: AdaptiveTTL{Min: 0.25, Max: 4}},
 		Tenants: Tenants{IdleTimeout: 15 * time.Minute},
 		Limits: Limits{
 			ActiveTenants: 100_000, ActivationsPerSecond: 1000, TenantBytes: 16 << 20, NodeBytes: 1 << 30,

@@ -45,13 +45,12 @@ func notYet() []gap {
 		{"ring", "clusters"},
 		{"redis.mode", "sentinel and cluster"},
 		{"redis.master_name", "sentinel"},
-		{"origin.soft_timeout", "soft time-outs"},
 		{"limits.tenant_requests_per_second", "rates"},
 		{"limits.overrides.*.tenant_requests_per_second", "rates"},
 		{"auth", "authentication"},
 		{"tls", "TLS on the rpc port"},
 		{"telemetry.otlp_endpoint", "traces"},
-		{"telemetry.audit_per_second", "the audit"},
+		{"telemetry.audit_per_second", "audit"},
 	}
 }
 

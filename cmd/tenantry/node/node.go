@@ -24,6 +24,7 @@ import (
 // Node is one node of Tenantry in this process.
 type Node struct {
 	log     *slog.Logger
+	limits  liveLimits
 	origin  *origin.Reader
 	cache   *cache.Cache
 	shard   *shard.Node
@@ -38,15 +39,16 @@ type Node struct {
 // error at once. Close it with Run.
 func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
 	n, reg := &Node{log: log}, prometheus.NewRegistry()
+	n.Reload(cfg)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	set, err := cfg.Kinds.Set()
 	if err != nil {
 		return nil, err
 	}
-	if n.origin, err = newOrigin(cfg, set, log, reg); err != nil {
+	if n.origin, err = newOrigin(cfg, set, &n.limits, log, reg); err != nil {
 		return nil, err
 	}
-	n.cache = newCache(cfg, set, n.origin, log, reg)
+	n.cache = newCache(cfg, set, &n.limits, n.origin, log, reg)
 	n.shard = newShard(cfg, set, n.cache, log, reg)
 	if n.bus, err = newBus(cfg, set, n.shard, log, reg); err != nil {
 		return nil, err
@@ -70,11 +72,11 @@ func (n *Node) listen(cfg *config.Config, set *kinds.Set, reg *prometheus.Regist
 		return errors.Join(err, rpcListener.Close())
 	}
 	n.rpcAt, n.adminAt = rpcListener.Addr(), adminListener.Addr()
-	n.rpc = rpc.NewServer(rpcListener, rpc.NewHandler(rpc.Config{
+	n.rpc = rpc.NewServer(rpcListener, traced(rpc.NewHandler(rpc.Config{
 		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
 		Passer: newPasser(n.origin, set.Cache()),
 		Logger: n.log, Registerer: reg,
-	}), n.log)
+	})), n.log)
 	n.admin = rpc.NewServer(adminListener, rpc.NewAdmin(n.shard, reg), n.log)
 	return nil
 }

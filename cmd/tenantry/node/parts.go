@@ -17,7 +17,7 @@ import (
 	"github.com/tenantry/tenantry/subscriber"
 )
 
-func newOrigin(cfg *config.Config, set *kinds.Set, log *slog.Logger, reg prometheus.Registerer) (*origin.Reader, error) {
+func newOrigin(cfg *config.Config, set *kinds.Set, l *liveLimits, log *slog.Logger, reg prometheus.Registerer) (*origin.Reader, error) {
 	token, err := cfg.Origin.Secret()
 	if err != nil {
 		return nil, fmt.Errorf("origin.token_file: %w", err)
@@ -25,7 +25,7 @@ func newOrigin(cfg *config.Config, set *kinds.Set, log *slog.Logger, reg prometh
 	return origin.New(origin.Config{
 		URL: string(cfg.Origin.URL), Timeout: cfg.Origin.Timeout, Token: token,
 		MaxBytes: int64(cfg.Origin.MaxBytes), Concurrency: cfg.Origin.Concurrency,
-		Retries: retries(cfg.Origin.Retries), TenantConcurrency: tenantConcurrency(&cfg.Limits),
+		Retries: retries(cfg.Origin.Retries), TenantConcurrency: l.tenantConcurrency,
 	}, set.Origin(), log, reg)
 }
 
@@ -37,32 +37,21 @@ func retries(n int) int {
 	return n
 }
 
-// tenantConcurrency returns how many origin reads of a tenant may be in flight.
-func tenantConcurrency(l *config.Limits) func(string) int {
-	return func(tenant string) int {
-		if o, ok := l.Overrides[tenant]; ok && o.TenantOriginConcurrency != nil {
-			return *o.TenantOriginConcurrency
-		}
-		return l.TenantOriginConcurrency
+// adaptiveTTL returns the bounds of the TTLs that follow the reads.
+func adaptiveTTL(a *config.AdaptiveTTL) cache.AdaptiveTTL {
+	if !a.Enabled {
+		return cache.AdaptiveTTL{}
 	}
+	return cache.AdaptiveTTL{Min: a.Min, Max: a.Max}
 }
 
-func newCache(cfg *config.Config, set *kinds.Set, source cache.Source, log *slog.Logger, reg prometheus.Registerer) *cache.Cache {
+func newCache(cfg *config.Config, set *kinds.Set, l *liveLimits, source cache.Source, log *slog.Logger, reg prometheus.Registerer) *cache.Cache {
 	return cache.New(cache.Config{
 		Kinds: set.Cache(), Source: source, Bound: cfg.Coherence.Bound, ProofTTL: cfg.Coherence.ProofTTL,
-		FillTimeout: cfg.Origin.Timeout + cfg.Origin.Timeout/4, TenantBytes: tenantBytes(&cfg.Limits),
+		SoftTimeout: cfg.Origin.SoftTimeout, AdaptiveTTL: adaptiveTTL(&cfg.Kinds.AdaptiveTTL),
+		FillTimeout: cfg.Origin.Timeout + cfg.Origin.Timeout/4, TenantBytes: l.tenantBytes,
 		NodeBytes: int64(cfg.Limits.NodeBytes), Logger: log, Registerer: reg,
 	})
-}
-
-// tenantBytes returns the memory budget of a tenant.
-func tenantBytes(l *config.Limits) func(string) int64 {
-	return func(tenant string) int64 {
-		if o, ok := l.Overrides[tenant]; ok && o.TenantBytes != nil {
-			return int64(*o.TenantBytes)
-		}
-		return int64(l.TenantBytes)
-	}
 }
 
 func newShard(cfg *config.Config, set *kinds.Set, c *cache.Cache, log *slog.Logger, reg prometheus.Registerer) *shard.Node {

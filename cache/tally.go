@@ -1,0 +1,147 @@
+package cache
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// tally counts the reads of a store. It is part of the store, which a read
+// touches anyway: a counter of the whole node would be a cache line that every
+// read of every core fights for.
+type tally struct {
+	n [results]atomic.Uint64
+	// spent is the time of all reads in nanoseconds; that of reads from memory is
+	// estimated from one in sampleEvery.
+	spent atomic.Int64
+}
+
+// Results of a read. The first two are answers from memory.
+const (
+	resultHit         = iota
+	resultNegative    // no such item
+	resultMiss        // the origin's value
+	resultRevalidated // the origin said that what is kept still holds
+	resultStale       // what is kept, because the origin gave no answer in time
+	resultFailed      // no answer
+	resultPassthrough // the origin's value, of what is not kept
+	results
+)
+
+// resultName is a result as the metric spells it.
+func resultName(result int) string {
+	return [...]string{"hit", "negative", "miss", "revalidated", "stale", "failed", "passthrough"}[result]
+}
+
+// sampleEvery is how many hits there are to one whose time is measured: a look
+// at the clock costs as much as the read.
+const sampleEvery = 64
+
+// begin returns the instant at which a hit that is sampled begins, 0 for the
+// others.
+func (t *tally) begin(c *clock) instant {
+	if t.n[resultHit].Load()%sampleEvery != 0 {
+		return 0
+	}
+	return c.now()
+}
+
+// recalled counts an answer from memory, which began at start if it is sampled.
+func (t *tally) recalled(absent bool, start, now instant) {
+	if start != 0 {
+		t.spent.Add(sampleEvery * int64(now.sub(start)))
+	}
+	result := resultHit
+	if absent {
+		result = resultNegative
+	}
+	t.n[result].Add(1)
+}
+
+// counts are numbers of reads by result.
+type counts [results]uint64
+
+// addTo adds the tally to the counts of its kind.
+func (t *tally) addTo(n *counts) {
+	for i := range n {
+		n[i] += t.n[i].Load()
+	}
+}
+
+// hits returns the reads answered from memory, misses those that were not.
+func (n *counts) hits() uint64 { return n[resultHit] + n[resultNegative] }
+func (n *counts) misses() uint64 {
+	return n[resultMiss] + n[resultRevalidated] + n[resultStale] + n[resultFailed]
+}
+
+// Stats are the figures of a tenant since its activation.
+type Stats struct {
+	// Kinds is by [Kind.ID]; a kind that was never used is zero but for its TTL.
+	Kinds []KindStats
+	// Evictions are the entries removed for a memory budget, OriginRequests the
+	// items, lists and further pages of lists asked for.
+	Evictions, OriginRequests uint64
+	// MeanRead is the mean time of a read, those that waited for the origin
+	// included. The time of reads from memory is that of one in 64.
+	MeanRead time.Duration
+}
+
+// KindStats are the figures of one kind of a tenant.
+type KindStats struct {
+	// Entries are those kept, stubs left out; Negative of them are absences.
+	Entries, Negative int
+	// Bytes are charged for entries and table.
+	Bytes int64
+	// Complete says that absence from memory means that the item does not exist.
+	Complete bool
+	// Hits were answered from memory, absences included; Misses had to ask the
+	// origin, whether it answered or not.
+	Hits, Misses uint64
+	// TTL is the one in effect: the kind's, or what the tenant's reads made of it.
+	TTL time.Duration
+}
+
+// Stats returns the tenant's figures. It goes through all entries.
+func (t *Tenant) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := Stats{Kinds: make([]KindStats, len(t.stores)), Evictions: t.evictions, OriginRequests: t.requests}
+	var spent time.Duration
+	var reads uint64
+	for i, k := range t.cache.kinds {
+		all.Kinds[i].TTL = k.TTL
+		if s := t.store(k); s != nil {
+			all.Kinds[i] = t.describe(s)
+			spent += time.Duration(s.tally.spent.Load())
+			reads += all.Kinds[i].Hits + all.Kinds[i].Misses
+		}
+	}
+	all.MeanRead = spent / time.Duration(max(reads, 1))
+	return all
+}
+
+// describe returns the figures of a store. Callers hold mu.
+func (t *Tenant) describe(s *store) KindStats {
+	var n counts
+	s.tally.addTo(&n)
+	table := s.table.Load()
+	all := KindStats{
+		Hits: n.hits(), Misses: n.misses(), Bytes: table.charge(), TTL: s.ttl(),
+	}
+	if c := s.complete.Load(); c != nil {
+		all.Complete = c.generation == t.generation() && t.cache.clock.now() < c.expires
+	}
+	for at := range table.slots {
+		e := table.slots[at].Load()
+		if e == nil || e == tombstone {
+			continue
+		}
+		all.Bytes += e.charge()
+		if !e.is(stub) {
+			all.Entries++
+		}
+		if e.is(negative) {
+			all.Negative++
+		}
+	}
+	return all
+}
