@@ -11,8 +11,8 @@ import "time"
 // one keeps less. Entries keep the TTL they were filled with, absences have their
 // own. The promise counts with the TTL in effect, so Max is a part of it.
 type AdaptiveTTL struct {
-	// Min and Max bound the TTL as multiples of the kind's own, Min at most 1 and
-	// Max at least 1. Zero: TTLs are what the kinds say.
+	// Min and Max bound the TTL as multiples of the kind's own: Min above 0 and
+	// at most 1, Max at least 1. Zero: TTLs are what the kinds say.
 	Min, Max float64
 }
 
@@ -40,7 +40,8 @@ func (s *store) ttl() time.Duration {
 	return time.Duration(s.adapting.factor * float64(s.kind.TTL))
 }
 
-// noteExpiry counts a read that found an entry past its TTL.
+// noteExpiry counts a read that found an entry past its TTL. Absences have a
+// TTL of their own, which does not adapt.
 func (t *Tenant) noteExpiry(k *Kind, key string, now instant) {
 	s := t.store(k)
 	if s == nil || k.Class != Reference || t.cache.adaptive.Max == 0 {
@@ -48,7 +49,7 @@ func (t *Tenant) noteExpiry(k *Kind, key string, now instant) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := s.entry(t.cache.hash(key), key); e != nil && !e.is(invalidated|stub) && now >= e.expires {
+	if e := s.entry(t.cache.hash(key), key); e != nil && !e.is(negative|invalidated|stub) && now >= e.expires {
 		s.adapting.misses++
 	}
 }

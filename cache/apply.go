@@ -12,8 +12,12 @@ func (t *Tenant) Apply(c Change) Outcome {
 	if s == nil || c.Kind.Class == OnDemand {
 		return OutcomeIgnoredOld
 	}
-	t.revoke(c.Kind, c.Key) // an old change too may be newer than what is in flight
-	s.mark(c.Key, c.Versioned)
+	if !mutated(mutateLease) {
+		t.revoke(c.Kind, c.Key) // an old change too may be newer than what is in flight
+	}
+	if !mutated(mutateMarks) {
+		s.mark(c.Key, c.Versioned)
+	}
 	old := s.entry(t.cache.hash(c.Key), c.Key)
 	if c.isOld(old) {
 		return OutcomeIgnoredOld
@@ -62,8 +66,8 @@ func (t *Tenant) revoke(k *Kind, key string) {
 // set puts the value of an event. It is FRESH if it succeeds a version that is
 // known current, else PROVISIONAL until the origin confirms it (C4).
 func (t *Tenant) set(s *store, old *entry, c *Change) {
-	e := t.announced(s.kind, old, c)
-	e = e.fill(content{key: c.Key, value: c.Value})
+	e := t.announced(s, old, c)
+	e = e.fill(content{key: c.Key, value: c.Value, etag: keptETag(old)})
 	contradicts := c.Versioned && old != nil && c.Version == old.known() && !old.is(invalidated|stub)
 	if c.Versioned && !contradicts {
 		e.flags |= versioned
@@ -71,12 +75,21 @@ func (t *Tenant) set(s *store, old *entry, c *Change) {
 	switch {
 	case e.succeeds(old):
 		e.expires = min(e.expires, old.expires)
-	case s.kind.ConfirmAfter > 0:
+	case s.kind.ConfirmAfter > 0 && !mutated(mutateConfirm):
 		e.flags |= provisional
 	}
 	if t.put(s, e) && e.is(provisional) {
 		t.schedule(s, c.Key, s.kind.ConfirmAfter)
 	}
+}
+
+// keptETag is the ETag that an event's value has: none, for it is not the one
+// that the origin gave it to.
+func keptETag(old *entry) string {
+	if old != nil && mutated(mutateETag) {
+		return old.etag()
+	}
+	return ""
 }
 
 // succeeds says that no version after that of e, which an event set, can have
@@ -92,7 +105,7 @@ func (e *entry) succeeds(old *entry) bool {
 
 // remove makes the entry absent, to be confirmed at the origin.
 func (t *Tenant) remove(s *store, old *entry, c *Change) {
-	e := t.announced(s.kind, old, c)
+	e := t.announced(s, old, c)
 	e = e.fill(content{key: c.Key})
 	e.flags |= negative | provisional
 	if c.Versioned {
@@ -104,11 +117,11 @@ func (t *Tenant) remove(s *store, old *entry, c *Change) {
 }
 
 // announced returns an entry as an event makes it, without content.
-func (t *Tenant) announced(k *Kind, old *entry, c *Change) *entry {
+func (t *Tenant) announced(s *store, old *entry, c *Change) *entry {
 	now := t.cache.clock.now()
 	e := &entry{
 		version: c.Version, floor: max(old.known(), c.Version), generation: t.generation(),
-		verified: now, expires: now.add(jitter(k.TTL)), hash: t.cache.hash(c.Key), flags: fromEvent,
+		verified: now, expires: now.add(jitter(s.ttl())), hash: t.cache.hash(c.Key), flags: fromEvent,
 	}
 	if old != nil {
 		e.marks.Store(old.marks.Load() & visited)
@@ -123,13 +136,15 @@ func (t *Tenant) invalidate(s *store, old *entry, c *Change) {
 	switch {
 	case old != nil:
 		e := old.with(invalidated, provisional|low)
-		e.floor = max(old.known(), c.Version)
+		if e.floor = max(old.known(), c.Version); mutated(mutateFloor) {
+			e.floor = old.floor
+		}
 		if !c.Versioned || old.is(provisional) {
 			e.generation = 0
 		}
 		t.put(s, e)
-	case c.Versioned || s.mustMark():
-		e := t.announced(s.kind, nil, c)
+	case (c.Versioned || s.mustMark()) && !mutated(mutateCompleteness):
+		e := t.announced(s, nil, c)
 		e = e.fill(content{key: c.Key})
 		e.flags |= stub
 		t.put(s, e)

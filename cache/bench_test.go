@@ -36,6 +36,29 @@ func BenchmarkRecall(b *testing.B) {
 	}
 }
 
+// BenchmarkRecallTogether has each core read hot keys of a tenant of its own, or
+// all of one tenant: what they share shows.
+func BenchmarkRecallTogether(b *testing.B) {
+	for name, own := range map[string]bool{"own": true, "one": false} {
+		b.Run(name, func(b *testing.B) {
+			c, shared, k := benched(b, 64)
+			b.RunParallel(func(pb *testing.PB) {
+				t := shared
+				if own {
+					t = c.NewTenant("own", shared.link)
+					t.Confirmed()
+					t.Apply(Change{Kind: k, Key: "k1", Value: []byte(`{"cost":2.5}`), Version: 1, Versioned: true})
+				}
+				for pb.Next() {
+					if _, err := t.Read(b.Context(), k, "k1", ReadOptions{}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
 // BenchmarkApply applies events of 10,000 keys in random order, each with a
 // version above the one before.
 func BenchmarkApply(b *testing.B) {

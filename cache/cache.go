@@ -147,11 +147,13 @@ func (c *Cache) unregister(t *Tenant) {
 	c.tenants[t.index].index = t.index
 	c.tenants[last] = nil
 	c.tenants = c.tenants[:last]
-	for i := range t.stores {
-		if s := t.stores[i].Load(); s != nil {
-			s.tally.addTo(&c.elsewhere[i])
-		}
-	}
+}
+
+// inherit takes over what a closed store counted.
+func (c *Cache) inherit(s *store) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.tally.addTo(&c.elsewhere[s.kind.ID])
 }
 
 // count counts a read of no active tenant.

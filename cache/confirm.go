@@ -135,7 +135,7 @@ func (t *Tenant) confirmOne(s *store, key string, slot chan struct{}) bool {
 			return false
 		}
 	}
-	t.launch(context.Background(), s.kind, key, slot)
+	t.launch(context.Background(), s.kind, key, slot).final = e.is(low)
 	return true
 }
 

@@ -31,6 +31,9 @@
 // is called under it. Two tenants' mutexes are held together only where the
 // second was taken without waiting (eviction for the node's budget).
 //
+// A read is counted in its store, and the node's figures are summed when they
+// are asked for: no counter is shared by the reads of all tenants.
+//
 // The package starts a goroutine for each origin read in flight, which ends
 // with the source's time-out, and those of [Cache.Run]: none per tenant or
 // entry, and no timers.

@@ -117,8 +117,8 @@ func (e *entry) with(set, unset flags) *entry {
 
 // Marks of readers.
 const (
-	visited    uint32 = 1 << iota // read since the eviction hand passed
-	refreshing                    // a read ahead was begun
+	visited   uint32 = 1 << iota // read since the eviction hand passed
+	refreshed                    // times the number of reads ahead
 )
 
 // hit marks the entry as read, writing only when that is news: a hot entry's
@@ -131,11 +131,3 @@ func (e *entry) hit() {
 
 // spare takes the mark of a read back, and reports whether it was there.
 func (e *entry) spare() bool { return e.marks.And(^visited)&visited != 0 }
-
-// claim takes the right to refresh the entry ahead.
-func (e *entry) claim() bool {
-	return e.marks.Load()&refreshing == 0 && e.marks.Or(refreshing)&refreshing == 0
-}
-
-// unclaim gives that right back.
-func (e *entry) unclaim() { e.marks.And(^refreshing) }

@@ -54,9 +54,7 @@ func (t *Tenant) keep(s *store, f fill) (kept, below bool) {
 		t.cache.metrics.regressions.Inc()
 		floor = f.version
 	}
-	if old != nil && old.is(provisional) {
-		t.cache.metrics.settled(t.cache.clock.now().sub(old.verified))
-	}
+	t.settled(old)
 	return t.put(s, t.newEntry(s, &f, floor)), false
 }
 

@@ -13,11 +13,12 @@ type flight struct {
 	start      instant
 	generation generation
 	base       *entry        // what a 304 would confirm; nil: read without condition
-	final      bool          // confirms a document below the floor: its word stands (C3)
 	slot       chan struct{} // to free at the end, of a read that nobody waits for
 	done       chan struct{}
 
-	revoked bool // guarded by the tenant's mutex
+	// Guarded by the tenant's mutex.
+	revoked bool
+	final   bool // confirms a document below the floor: its word stands (C3)
 
 	// The result, written before done is closed.
 	answer      Answer
@@ -66,7 +67,7 @@ func (t *Tenant) launch(ctx context.Context, kind *Kind, key string, slot chan s
 		start: t.cache.clock.now(), generation: t.generation(), slot: slot, done: make(chan struct{}),
 	}
 	if s := t.storeFor(kind); s != nil {
-		f.depart(s.entry(t.cache.hash(key), key), slot != nil)
+		f.depart(s.entry(t.cache.hash(key), key))
 	}
 	if t.flights == nil {
 		t.flights = make(map[flightKey][]*flight)
@@ -79,14 +80,21 @@ func (t *Tenant) launch(ctx context.Context, kind *Kind, key string, slot chan s
 }
 
 // depart notes what is kept at the start of the flight.
-func (f *flight) depart(e *entry, confirming bool) {
-	if e == nil {
-		return
-	}
-	f.final = confirming && e.is(low)
-	if e.etagLen > 0 && !e.is(fromEvent|negative|stub) {
+func (f *flight) depart(e *entry) {
+	if e != nil && e.etagLen > 0 && (!e.is(fromEvent|negative|stub) || mutated(mutateETag)) {
 		f.base = e
 	}
+}
+
+// wait waits for the flight to land, but not beyond ctx, nor beyond enough.
+func (f *flight) wait(ctx context.Context, enough <-chan time.Time) (landed bool) {
+	select {
+	case <-f.done:
+		return true
+	case <-enough:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // fly reads the origin and fills the entry.
@@ -154,6 +162,9 @@ func (t *Tenant) filling(k flightKey, f *flight, doc Document, err error) (fill,
 	fl := fill{
 		content: content{key: k.key, value: doc.Value, etag: doc.ETag}, hash: t.cache.hash(k.key),
 		version: doc.Version, versioned: doc.Versioned, start: f.start, generation: f.generation, final: f.final,
+	}
+	if mutated(mutateGeneration) {
+		fl.generation = t.generation()
 	}
 	switch {
 	case err == nil:

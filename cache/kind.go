@@ -34,7 +34,7 @@ type Kind struct {
 	// NegativeTTL is the TTL of an absence that the origin stated.
 	NegativeTTL time.Duration
 	// MaxStale is how long after it was last known current an entry may be
-	// served STALE while the origin cannot be read (C9).
+	// served STALE while the origin cannot be read, or not soon enough (C9).
 	MaxStale time.Duration
 	// ConfirmAfter is the time from the first unversioned event of an entry to
 	// the origin read that confirms it (C4). Zero: the publisher vouches for

@@ -146,9 +146,9 @@ func (f *fill) precedes(e *entry) bool {
 
 // vouched makes an entry FRESH that a fill precedes.
 func (t *Tenant) vouched(s *store, old *entry, f *fill) *entry {
-	t.cache.metrics.settled(t.cache.clock.now().sub(old.verified))
+	t.settled(old)
 	e := old.with(0, provisional)
-	e.expires = min(old.expires, f.start.add(jitter(s.kind.TTL)))
+	e.expires = min(old.expires, f.start.add(jitter(s.ttl())))
 	t.put(s, e)
 	return e
 }
@@ -187,6 +187,7 @@ func (t *Tenant) removeUnlisted(s *store, l *load) {
 		_, listed := l.keys[e.key()]
 		_, marked := l.marks[e.key()]
 		if !listed && !marked {
+			t.settled(e)
 			t.removeAt(s, table, at)
 		}
 	}

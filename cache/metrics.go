@@ -2,7 +2,6 @@ package cache
 
 import (
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -39,8 +38,13 @@ func newMetrics(reg prometheus.Registerer, c *Cache) *metrics {
 	return m
 }
 
-// settled records how long an entry was provisional.
-func (m *metrics) settled(after time.Duration) { m.provisional.Observe(after.Seconds()) }
+// settled records how long an entry was provisional, which the origin's word
+// replaces.
+func (t *Tenant) settled(old *entry) {
+	if old != nil && old.is(provisional) {
+		t.cache.metrics.provisional.Observe(t.cache.clock.now().sub(old.verified).Seconds())
+	}
+}
 
 // readCollector collects the reads of all tenants when it is asked, so that a
 // read counts for its tenant alone.

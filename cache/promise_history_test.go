@@ -127,10 +127,15 @@ func newWorld(t *testing.T, r *rapid.T) *world {
 	w.bench = newBench(t, func(c *Config) {
 		c.Kinds = append(c.Kinds, w.other)
 		c.TenantBytes = func(string) int64 { return 6 << 10 }
+		c.SoftTimeout = rapid.SampledFrom([]time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond}).Draw(r, "soft time-out")
+		if rapid.Bool().Draw(r, "adaptive") {
+			c.AdaptiveTTL = AdaptiveTTL{Min: 0.25, Max: longest}
+		}
 		seed := rapid.Uint64().Draw(r, "seed")
 		c.Source = &slow{fakeOrigin: c.Source.(*fakeOrigin), rnd: rand.New(rand.NewPCG(seed, 0))}
 	})
 	w.cost.TTL, w.user.TTL = time.Minute, 30*time.Second
+	w.cost.Listed, w.other.Listed = rapid.Bool().Draw(r, "cost is listed"), rapid.Bool().Draw(r, "other is listed")
 	for _, k := range []*Kind{w.cost, w.cost, w.user, w.other} {
 		h := &item{kind: k, key: fmt.Sprint("k", len(w.items)), commits: []commit{{at: time.Now(), acked: time.Now(), version: 1}}}
 		w.items = append(w.items, h)

@@ -33,6 +33,9 @@ type item struct {
 // bound of the promise and of everything else, as the defaults say.
 const promised = 4 * time.Second
 
+// longest is what the TTL of a reference kind may grow by.
+const longest = 2
+
 // breaks says that a FRESH answer with a value breaks the promise to a client
 // that asked at the given time. Of several commits with one value the last
 // counts.
@@ -50,7 +53,11 @@ func (h *item) breaks(value string, asked time.Time) (why string, broken bool) {
 		return "", false
 	}
 	next := h.commits[last+1]
-	until := next.at.Add(h.kind.TTL*11/10 + promised)
+	ttl := h.kind.TTL
+	if h.kind.Class == Reference {
+		ttl *= longest
+	}
+	until := next.at.Add(ttl*11/10 + promised)
 	for _, later := range h.commits[last+1:] {
 		if later.acked.IsZero() {
 			continue

@@ -1,6 +1,10 @@
 package cache
 
-import "context"
+import (
+	"context"
+	"math/bits"
+	"time"
+)
 
 // Refreshing ahead keeps a TTL from showing as latency: a critical entry that
 // is read when the end of its TTL is near is read from the origin meanwhile. An
@@ -15,41 +19,63 @@ const (
 // is tried by the next read.
 const maxRefreshes = 16
 
-// isAging says that an entry is to be refreshed if it is read at now.
+// isAging says that an entry that is read at now is to be refreshed.
 func (e *entry) isAging(k *Kind, now instant) bool {
-	if k.Class != Critical {
-		return false
-	}
-	left, ttl := e.expires.sub(now), e.expires.sub(e.verified)
-	if k.Listed {
-		return left < ttl/refreshLastListed
-	}
-	return left < ttl/refreshLast
+	return k.Class == Critical && e.expires.sub(now) < e.margin(k)
 }
 
-// refresh begins an origin read of an aging entry, unless one was begun, or
-// there is no room. The read that noticed does not wait for anything.
-func (t *Tenant) refresh(k *Kind, e *entry) {
-	if !e.claim() {
+// margin is the time at the end of its TTL in which an entry is refreshed. It
+// has the TTL's jitter.
+func (e *entry) margin(k *Kind) time.Duration {
+	if k.Listed {
+		return e.expires.sub(e.verified) / refreshLastListed
+	}
+	return e.expires.sub(e.verified) / refreshLast
+}
+
+// tries is the number of refreshes up to the one that is due at now. Where one
+// brings nothing, the next is due when half of the time is left: an origin in
+// trouble is asked a few times, and none of them is the last chance.
+func (e *entry) tries(k *Kind, now instant) uint32 {
+	return uint32(bits.Len64(uint64(e.margin(k) / max(e.expires.sub(now), 1))))
+}
+
+// claim takes the right to the refresh that is due.
+func (e *entry) claim(tries uint32) bool {
+	m := e.marks.Load()
+	return m/refreshed < tries && e.marks.CompareAndSwap(m, m&visited|tries*refreshed)
+}
+
+// refresh begins an origin read of an aging entry, unless it was begun, or there
+// is no room: then the next read of the entry may. The read that noticed does not
+// wait for anything.
+func (t *Tenant) refresh(k *Kind, e *entry, now instant) {
+	tries := e.tries(k, now)
+	if e.marks.Load()/refreshed >= tries {
 		return
 	}
 	select {
 	case t.cache.refreshes <- struct{}{}:
 	default:
-		e.unclaim()
 		return
 	}
-	if !t.mu.TryLock() {
+	if !t.tryRefresh(k, e, tries) {
 		<-t.cache.refreshes
-		e.unclaim()
-		return
+	}
+}
+
+// tryRefresh reports whether the origin read was begun, which holds the slot.
+func (t *Tenant) tryRefresh(k *Kind, e *entry, tries uint32) bool {
+	if !t.mu.TryLock() {
+		return false
 	}
 	defer t.mu.Unlock()
-	if key := e.key(); !t.closed && len(t.flights[flightKey{k, key}]) == 0 {
-		t.launch(context.Background(), k, key, t.cache.refreshes)
-		return
+	key := e.key()
+	if t.closed || !e.claim(tries) || len(t.flights[flightKey{k, key}]) > 0 {
+		return false
 	}
-	<-t.cache.refreshes
+	t.launch(context.Background(), k, key, t.cache.refreshes)
+	return true
 }
 
 // Peek answers from memory, FRESH or PROVISIONAL, as [Tenant.Read] would, or

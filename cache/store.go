@@ -11,13 +11,16 @@ import (
 type store struct {
 	table    atomic.Pointer[table]
 	complete atomic.Pointer[completeness]
-	tally    tally
 	kind     *Kind
+
+	load     *load    // the list read in flight, if any
+	confirm  *confirm // what is to be confirmed, if anything
+	hand     int      // where eviction goes on
 	adapting adapting
 
-	load    *load    // the list read in flight, if any
-	confirm *confirm // what is to be confirmed, if anything
-	hand    int      // where eviction goes on
+	// tally is more than a cache line behind what each read loads first: cores
+	// that count reads of one store do not make each other wait for its table.
+	tally tally
 }
 
 // completeness is the knowledge that every entry of a kind is in the store, so

@@ -9,10 +9,10 @@ import (
 // touches anyway: a counter of the whole node would be a cache line that every
 // read of every core fights for.
 type tally struct {
-	n [results]atomic.Uint64
-	// spent is the time of all reads in nanoseconds; that of reads from memory is
-	// estimated from one in sampleEvery.
-	spent atomic.Int64
+	n [resultPassthrough]atomic.Uint64 // by result
+	// waited is the time of reads beyond memory in nanoseconds, sampled that of
+	// the samples among reads from memory.
+	waited, sampled, samples atomic.Int64
 }
 
 // Results of a read. The first two are answers from memory.
@@ -23,7 +23,7 @@ const (
 	resultRevalidated // the origin said that what is kept still holds
 	resultStale       // what is kept, because the origin gave no answer in time
 	resultFailed      // no answer
-	resultPassthrough // the origin's value, of what is not kept
+	resultPassthrough // the origin's value, of what is not kept: in no store
 	results
 )
 
@@ -32,14 +32,14 @@ func resultName(result int) string {
 	return [...]string{"hit", "negative", "miss", "revalidated", "stale", "failed", "passthrough"}[result]
 }
 
-// sampleEvery is how many hits there are to one whose time is measured: a look
-// at the clock costs as much as the read.
+// sampleEvery is how many reads from memory there are to one whose time is
+// measured: a look at the clock costs as much as the read.
 const sampleEvery = 64
 
-// begin returns the instant at which a hit that is sampled begins, 0 for the
-// others.
+// begin returns the instant at which a read begins whose time is measured if
+// memory answers it, 0 for the others.
 func (t *tally) begin(c *clock) instant {
-	if t.n[resultHit].Load()%sampleEvery != 0 {
+	if (t.n[resultHit].Load()+t.n[resultNegative].Load())%sampleEvery != 0 {
 		return 0
 	}
 	return c.now()
@@ -48,7 +48,8 @@ func (t *tally) begin(c *clock) instant {
 // recalled counts an answer from memory, which began at start if it is sampled.
 func (t *tally) recalled(absent bool, start, now instant) {
 	if start != 0 {
-		t.spent.Add(sampleEvery * int64(now.sub(start)))
+		t.sampled.Add(int64(now.sub(start)))
+		t.samples.Add(1)
 	}
 	result := resultHit
 	if absent {
@@ -57,12 +58,18 @@ func (t *tally) recalled(absent bool, start, now instant) {
 	t.n[result].Add(1)
 }
 
+// spent estimates the time of all reads, those from memory by their samples.
+func (t *tally) spent(recalled uint64) time.Duration {
+	each := t.sampled.Load() / max(t.samples.Load(), 1)
+	return time.Duration(t.waited.Load() + each*int64(recalled))
+}
+
 // counts are numbers of reads by result.
 type counts [results]uint64
 
 // addTo adds the tally to the counts of its kind.
 func (t *tally) addTo(n *counts) {
-	for i := range n {
+	for i := range t.n {
 		n[i] += t.n[i].Load()
 	}
 }
@@ -100,48 +107,56 @@ type KindStats struct {
 	TTL time.Duration
 }
 
-// Stats returns the tenant's figures. It goes through all entries.
+// Stats returns the tenant's figures. It goes through all entries, with no lock
+// held: what changes meanwhile is counted as it was or as it is.
 func (t *Tenant) Stats() Stats {
+	all := Stats{Kinds: make([]KindStats, len(t.stores))}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := Stats{Kinds: make([]KindStats, len(t.stores)), Evictions: t.evictions, OriginRequests: t.requests}
-	var spent time.Duration
-	var reads uint64
+	all.Evictions, all.OriginRequests = t.evictions, t.requests
 	for i, k := range t.cache.kinds {
 		all.Kinds[i].TTL = k.TTL
 		if s := t.store(k); s != nil {
-			all.Kinds[i] = t.describe(s)
-			spent += time.Duration(s.tally.spent.Load())
-			reads += all.Kinds[i].Hits + all.Kinds[i].Misses
+			all.Kinds[i].TTL = s.ttl()
 		}
+	}
+	t.mu.Unlock()
+	var spent time.Duration
+	var reads uint64
+	for i := range all.Kinds {
+		s := t.stores[i].Load()
+		if s == nil {
+			continue
+		}
+		k := &all.Kinds[i]
+		s.count(k)
+		k.Complete = t.isComplete(s)
+		spent += s.tally.spent(k.Hits)
+		reads += k.Hits + k.Misses
 	}
 	all.MeanRead = spent / time.Duration(max(reads, 1))
 	return all
 }
 
-// describe returns the figures of a store. Callers hold mu.
-func (t *Tenant) describe(s *store) KindStats {
+// count adds up what the store holds and was asked.
+func (s *store) count(k *KindStats) {
 	var n counts
 	s.tally.addTo(&n)
+	k.Hits, k.Misses = n.hits(), n.misses()
 	table := s.table.Load()
-	all := KindStats{
-		Hits: n.hits(), Misses: n.misses(), Bytes: table.charge(), TTL: s.ttl(),
-	}
-	if c := s.complete.Load(); c != nil {
-		all.Complete = c.generation == t.generation() && t.cache.clock.now() < c.expires
-	}
-	for at := range table.slots {
-		e := table.slots[at].Load()
-		if e == nil || e == tombstone {
-			continue
-		}
-		all.Bytes += e.charge()
+	k.Bytes = table.charge()
+	for e := range table.all {
+		k.Bytes += e.charge()
 		if !e.is(stub) {
-			all.Entries++
+			k.Entries++
 		}
 		if e.is(negative) {
-			all.Negative++
+			k.Negative++
 		}
 	}
-	return all
+}
+
+// isComplete says that absence from memory means that an item does not exist.
+func (t *Tenant) isComplete(s *store) bool {
+	c := s.complete.Load()
+	return c != nil && c.generation == t.generation() && t.cache.clock.now() < c.expires
 }

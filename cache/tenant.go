@@ -14,7 +14,7 @@ import (
 // is 0 has not begun (C1) and verifies nothing.
 type generation uint64
 
-func (g generation) begun() bool { return uint32(g) != 0 }
+func (g generation) begun() bool { return uint32(g) != 0 || mutated(mutateSubscribe) }
 
 // Tenant is one activation of a tenant on this node: its entries, the origin
 // reads in flight for them, and its generation. It ends with [Tenant.Close];
@@ -80,7 +80,11 @@ func (t *Tenant) LastRead() time.Duration {
 
 // Confirmed begins a generation: every channel of the tenant is subscribed on
 // a live connection (C1). What was verified before is no longer known current.
-func (t *Tenant) Confirmed() { t.raise() }
+func (t *Tenant) Confirmed() {
+	if !mutated(mutateSubscribe) {
+		t.raise()
+	}
+}
 
 // Doubt raises the tenant's own generation: an event of it may have been lost
 // (C5). It has no effect before the first Confirmed.
@@ -111,7 +115,7 @@ func (t *Tenant) generation() generation {
 // must be from before the value was read: a newer one may have come after the
 // event that replaced the value.
 func (t *Tenant) current(g generation, proof, now instant) bool {
-	return g.begun() && g == t.generation() && now.sub(proof) <= t.cache.proofTTL
+	return g.begun() && g == t.generation() && (now.sub(proof) <= t.cache.proofTTL || mutated(mutateProof))
 }
 
 // knownCurrentAt returns the last instant at which what was verified at the
@@ -192,6 +196,7 @@ func (t *Tenant) Close() {
 		if s := t.stores[i].Swap(nil); s != nil {
 			s.void()
 			t.cache.forget(s)
+			t.cache.inherit(s)
 		}
 	}
 	t.charge(-t.bytes.Load())
