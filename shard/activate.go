@@ -11,7 +11,7 @@ func (n *Node) activate(name string) *tenant {
 			return old, xsync.CancelOp
 		}
 		conn := n.bus.Conn(name)
-		t := newTenant(name, n.cache.NewTenant(name, n.links[conn]))
+		t := newTenant(name, n.cache.NewTenant(name, n.links[conn].Link), n.Now())
 		n.bus.Follow(name)
 		return t, xsync.UpdateOp
 	})
@@ -33,10 +33,10 @@ func (n *Node) admit(name string) bool {
 }
 
 // letGo ends an activation: no more events, entries freed. A read that found
-// it before reads through.
-func (n *Node) letGo(t *tenant) {
-	if !t.drain() {
-		return
+// it before reads through. It reports whether this call ended it.
+func (n *Node) letGo(t *tenant) bool {
+	if !t.drain(n.Now()) {
+		return false
 	}
 	n.tenants.Compute(t.name, func(current *tenant, _ bool) (*tenant, xsync.ComputeOp) {
 		if current != t {
@@ -47,6 +47,7 @@ func (n *Node) letGo(t *tenant) {
 	})
 	t.cache.Close()
 	n.active.Add(-1)
+	return true
 }
 
 func (n *Node) letGoOfAll() {

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -67,7 +66,7 @@ func (r *rig) hammer(name string, role int) {
 		default:
 			r.node.Event(event(name, "cost", "a", "2"))
 			if t, ok := r.node.tenants.Load(name); ok {
-				r.node.look(t, time.Now())
+				r.node.look(t)
 				r.node.letGo(t)
 			}
 		}
@@ -106,6 +105,7 @@ func (b *hastyBus) Follow(tenants ...string) {
 
 func (*hastyBus) Unfollow(...string)              {}
 func (*hastyBus) Conn(string) int                 { return 0 }
+func (*hastyBus) Channels(string) []string        { return nil }
 func (*hastyBus) Status() []subscriber.ConnStatus { return make([]subscriber.ConnStatus, 1) }
 
 func TestAConfirmationDuringTheActivationIsNotLost(t *testing.T) {

@@ -25,6 +25,7 @@ type stillBus struct{ names []string }
 func (b *stillBus) Follow(names ...string)        { b.names = append(b.names, names...) }
 func (*stillBus) Unfollow(...string)              {}
 func (*stillBus) Conn(string) int                 { return 0 }
+func (*stillBus) Channels(string) []string        { return nil }
 func (*stillBus) Status() []subscriber.ConnStatus { return make([]subscriber.ConnStatus, 1) }
 
 // address is a tenant and a key, as parts of one string.

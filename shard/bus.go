@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/puzpuzpuz/xsync/v4"
@@ -19,7 +20,7 @@ func (n *Node) Confirmed(_ int, name string) {
 		return // let go meanwhile
 	}
 	t.cache.Confirmed()
-	if t.confirmed(n.critical) {
+	if t.confirmed(n.Now(), n.critical) {
 		n.enqueue(t)
 	}
 }
@@ -50,6 +51,8 @@ func (n *Node) Event(e *subscriber.Event) {
 			Version: e.Version, Versioned: e.Versioned,
 		})
 		n.metrics.applied(c.Kind, outcome)
+		m := remember(e, c.Kind, c.Key, string(outcome), n.Now())
+		t.note(&m, i == 0)
 	}
 }
 
@@ -62,10 +65,23 @@ func effectOf(e subscriber.Effect) cache.Effect {
 
 // Refused implements [subscriber.Handler]: what was not applied may have
 // announced anything of the tenant (C5).
-func (n *Node) Refused(name, _ string, err *subscriber.RefusedError) {
+func (n *Node) Refused(name, topic string, err *subscriber.RefusedError) {
 	n.metrics.refusedEvent(err.Reason)
 	if t, ok := n.tenants.Load(name); ok {
-		n.metrics.doubt(subscriber.CauseRefused)
+		m := rememberRefused(topic, err.Reason, n.Now())
+		t.note(&m, true)
+	}
+	n.doubtOf(name, subscriber.CauseRefused)
+}
+
+// Gap implements [subscriber.Handler]: whatever the missing event said of the
+// tenant (C5).
+func (n *Node) Gap(name, _ string) { n.doubtOf(name, subscriber.CauseSequence) }
+
+// doubtOf doubts one tenant, if it is active.
+func (n *Node) doubtOf(name string, cause subscriber.Cause) {
+	if t, ok := n.tenants.Load(name); ok {
+		n.metrics.doubt(cause)
 		t.cache.Doubt()
 	}
 }
@@ -74,8 +90,34 @@ func (n *Node) Refused(name, _ string, err *subscriber.RefusedError) {
 // the connection carries (C5).
 func (n *Node) Doubt(conn int, cause subscriber.Cause) {
 	n.metrics.doubt(cause)
-	n.links[conn].Doubt()
+	n.links[conn].doubt()
 }
 
 // Proof implements [subscriber.Handler].
-func (n *Node) Proof(conn int, sent time.Time) { n.links[conn].Prove(sent) }
+func (n *Node) Proof(conn int, sent time.Time) {
+	n.links[conn].prove(sent, n.Now()-time.Since(sent))
+}
+
+// link is a connection of the bus, with its newest proof for whoever asks about
+// a tenant.
+type link struct {
+	*cache.Link
+
+	proof atomic.Int64 // a time of [Node.Now]; 0: none since the last doubt
+}
+
+func (l *link) doubt() {
+	l.proof.Store(0)
+	l.Doubt()
+}
+
+func (l *link) prove(sent time.Time, at time.Duration) {
+	l.Prove(sent)
+	l.proof.Store(int64(at))
+}
+
+// proofAge returns the time since the newest proof, if there is one.
+func (l *link) proofAge(now time.Duration) (age time.Duration, proven bool) {
+	at := l.proof.Load()
+	return now - time.Duration(at), at != 0
+}

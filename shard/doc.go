@@ -12,6 +12,9 @@
 // who moves it. Doubt is not a state but a higher generation, kept in package
 // cache.
 //
+// Operators look at tenants, invalidate and drop them: [Node.Describe],
+// [Node.List], [Node.Invalidate], [Node.Drop]. None of these activates a tenant.
+//
 // # Goroutines
 //
 // [Node.Run] owns them: a fixed number of loaders, and one that looks for idle

@@ -20,6 +20,7 @@ import (
 type fakeBus struct {
 	node  *Node
 	delay time.Duration
+	poke  chan struct{} // capacity 1: there are calls
 
 	mu       sync.Mutex
 	followed map[string]int // by tenant: follows less unfollows
@@ -37,6 +38,14 @@ func (b *fakeBus) Follow(tenants ...string) {
 			b.node.Confirmed(0, name)
 		})
 	}
+	b.wake()
+}
+
+func (b *fakeBus) wake() {
+	select {
+	case b.poke <- struct{}{}:
+	default:
+	}
 }
 
 func (b *fakeBus) Unfollow(tenants ...string) {
@@ -51,6 +60,15 @@ func (b *fakeBus) Unfollow(tenants ...string) {
 
 func (b *fakeBus) Conn(string) int { return 0 }
 
+func (b *fakeBus) Channels(tenant string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.followed[tenant] == 0 {
+		return nil
+	}
+	return []string{"crm:" + tenant + ":costs"}
+}
+
 func (b *fakeBus) Status() []subscriber.ConnStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,6 +80,7 @@ func (b *fakeBus) do(call func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls = append(b.calls, call)
+	b.wake()
 }
 
 func (b *fakeBus) names() []string {
@@ -78,11 +97,11 @@ func (b *fakeBus) reconnect() {
 	}
 }
 
-// run calls the handler and proves the connection each second.
+// run calls the handler, 10 ms late, and proves the connection each second.
 func (b *fakeBus) run(ctx context.Context) {
 	var proven time.Time
 	time.Sleep(time.Millisecond / 2) // never at the instant of what a test does
-	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+	for ctx.Err() == nil {
 		b.mu.Lock()
 		calls := b.calls
 		b.calls = nil
@@ -93,6 +112,12 @@ func (b *fakeBus) run(ctx context.Context) {
 		if now := time.Now(); now.Sub(proven) >= time.Second {
 			b.node.Proof(0, now)
 			proven = now
+		}
+		select {
+		case <-b.poke:
+			time.Sleep(10 * time.Millisecond)
+		case <-time.After(time.Until(proven.Add(time.Second))):
+		case <-ctx.Done():
 		}
 	}
 }
@@ -175,7 +200,7 @@ type rig struct {
 
 func newRig(t *testing.T, cfg Config) *rig {
 	r := &rig{T: t, origin: &fakeOrigin{begun: time.Now(), value: "1", fault: map[string]error{}}}
-	r.bus = &fakeBus{followed: map[string]int{}, status: subscriber.ConnStatus{Live: true, Since: time.Now()}}
+	r.bus = &fakeBus{poke: make(chan struct{}, 1), followed: map[string]int{}, status: subscriber.ConnStatus{Live: true, Since: time.Now()}}
 	kind := func(id int, name string, c cache.Class) *cache.Kind {
 		return &cache.Kind{ID: id, Name: name, Class: c, TTL: time.Hour, NegativeTTL: time.Minute,
 			MaxStale: time.Minute, ConfirmAfter: 200 * time.Millisecond, Listed: c == cache.Critical}

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -87,22 +88,21 @@ func (n *Node) load(ctx context.Context, t *tenant, paced bool) {
 	if !ok {
 		return
 	}
-	began, generation := time.Now(), t.cache.Generation()
-	var failed []*cache.Kind
+	a := attempt{began: n.Now(), generation: t.cache.Generation()}
 	absent := 0
 	for _, k := range kinds {
 		switch err := n.loadList(ctx, t, k, paced); {
 		case errors.Is(err, cache.ErrAbsent):
 			absent++
 		case err != nil:
-			failed = append(failed, k)
+			a.failed, a.fault = append(a.failed, k), faultOf(err)
 		}
 	}
 	if absent > 0 && absent == len(n.critical) && !n.preload[t.name] {
 		n.forget(t)
 		return
 	}
-	t.loaded(began, generation, failed)
+	t.loaded(n.Now(), &a)
 }
 
 func (n *Node) loadList(ctx context.Context, t *tenant, k *cache.Kind, paced bool) error {
@@ -131,7 +131,7 @@ func (n *Node) runCaretaker(ctx context.Context) error {
 		select {
 		case now := <-ticker.C:
 			n.tenants.Range(func(_ string, t *tenant) bool {
-				n.look(t, now)
+				n.look(t)
 				return ctx.Err() == nil
 			})
 			n.strangers.sweep(now)
@@ -141,11 +141,22 @@ func (n *Node) runCaretaker(ctx context.Context) error {
 	}
 }
 
-func (n *Node) look(t *tenant, now time.Time) {
-	switch {
+func (n *Node) look(t *tenant) {
+	switch now := n.Now(); {
 	case t.cache.LastRead() > n.idleTimeout && !n.preload[t.name]:
 		n.letGo(t)
-	case t.retry(now), t.outdated(now, n.refresh, n.critical):
+	case t.retry(now), t.outdated(now, n.refreshAfter(t.name), n.critical):
 		n.enqueue(t)
 	}
+}
+
+// refreshAfter returns the age at which a tenant's lists are read anew: a part
+// of the shortest TTL between refreshMin and refreshMax. Tenants that were
+// activated together do not ask the origin together again, and ever less so,
+// since each keeps its own pace.
+func (n *Node) refreshAfter(name string) time.Duration {
+	const steps = 1 << 16
+	least, most := n.shortest/refreshDen*refreshMin, n.shortest/refreshDen*refreshMax
+	step := int64(maphash.String(n.seed, name) % steps)
+	return least + time.Duration(int64(most-least)/steps*step)
 }

@@ -22,6 +22,14 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	f := promauto.With(reg)
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tenantry_active_tenants", Help: "Tenants active on this node."},
 		func() float64 { return float64(n.Active()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tenantry_doubtful_tenants", Help: "Active tenants of which something was verified under an older generation: their lists are still to be read again.",
+	}, func() float64 { return float64(n.doubtful()) })
+	for s := Joining; s <= Departing; s++ {
+		f.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tenantry_members", Help: "Members by state, as this node sees them.", ConstLabels: prometheus.Labels{"state": s.String()},
+		}, func() float64 { return float64(n.members(s)) })
+	}
 	return &metrics{
 		events: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenantry_events_total", Help: "Changes that events announced, by kind, effect, and the reason of a refusal.",
@@ -46,7 +54,12 @@ func (m *metrics) applied(kind string, o cache.Outcome) {
 	m.events.WithLabelValues(kind, string(o), "").Inc()
 }
 
-func (m *metrics) refusedEvent(reason string) { m.events.WithLabelValues("", "refused", reason).Inc() }
+// effectRefused is the effect of an event that was not applied.
+const effectRefused = "refused"
+
+func (m *metrics) refusedEvent(reason string) {
+	m.events.WithLabelValues("", effectRefused, reason).Inc()
+}
 
 func (m *metrics) doubt(c subscriber.Cause) { m.doubts.WithLabelValues(string(c)).Inc() }
 

@@ -2,6 +2,57 @@ package shard
 
 import "fmt"
 
+// MemberState is where a node is in its life as a member.
+type MemberState uint8
+
+// The states of a member, in their order.
+const (
+	Joining   MemberState = iota // its bus has not been live yet
+	Ready                        // it should be sent requests
+	Departing                    // it is about to end
+)
+
+// String returns the state as metrics spell it.
+func (s MemberState) String() string { return [...]string{"joining", "ready", "draining"}[s] }
+
+// Member says how this node is as a member.
+type Member struct {
+	State MemberState
+	// BusLive says that every connection of the bus is live now.
+	BusLive bool
+	// ActiveTenants is the number of tenants that are active.
+	ActiveTenants int
+}
+
+// Member describes this node.
+func (n *Node) Member() Member {
+	m := Member{BusLive: n.busLive(), ActiveTenants: n.Active()}
+	switch ready, _, _ := n.Readiness(); {
+	case n.draining.Load():
+		m.State = Departing
+	case ready:
+		m.State = Ready
+	}
+	return m
+}
+
+func (n *Node) busLive() bool {
+	for _, c := range n.bus.Status() {
+		if !c.Live {
+			return false
+		}
+	}
+	return true
+}
+
+// members returns how many members are in a state: there is this one.
+func (n *Node) members(s MemberState) int {
+	if n.Member().State == s {
+		return 1
+	}
+	return 0
+}
+
 // Readiness says whether the node should be sent requests: it is, once its bus
 // has been live on every connection and until it drains. The reasons say why
 // it is not; degraded lists what is wrong with a node that stays ready, such

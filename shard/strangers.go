@@ -37,6 +37,20 @@ func (s *strangers) has(name string) bool {
 	return ok && time.Now().Before(until)
 }
 
+// left returns how long a name is still remembered, 0 if it is not.
+func (s *strangers) left(name string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, time.Until(s.until[name]))
+}
+
+// forget makes a name unknown again.
+func (s *strangers) forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.until, name)
+}
+
 // sweep forgets the names whose time is over.
 func (s *strangers) sweep(now time.Time) {
 	s.mu.Lock()
@@ -45,5 +59,8 @@ func (s *strangers) sweep(now time.Time) {
 		if !now.Before(until) {
 			delete(s.until, name)
 		}
+	}
+	if len(s.until) == 0 {
+		s.until = nil // a map keeps the room of the most it ever held
 	}
 }

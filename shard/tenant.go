@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ func (s State) String() string {
 // every state: the state decides only what is done for it.
 //
 // The mutex guards the fields below it and is never held while anything else
-// is called. Who moves the state on:
+// is called. Times are those of [Node.Now], 0 is never. Who moves the state on:
 //
 //   - the bus handler: Subscribing → Loading, when the channels are confirmed
 //   - a loader: Loading → Live
@@ -44,38 +45,45 @@ type tenant struct {
 	mu         sync.Mutex
 	state      State
 	queued     bool          // in a queue, in a loader's hands, or waiting to be retried
+	failures   uint16        // loads in a row
 	missing    []*cache.Kind // to load; shared, not written to
-	generation uint64        // under which the last complete load began
-	loadedAt   time.Time     // when it began
-	retries    int
-	retryAt    time.Time // when a failed load is repeated; zero: none is
+	generation uint64        // under which the last complete load began; 0: none yet
+	round      uint64        // under which the load that is not complete began; 0: it has not
+	loadedAt   time.Duration // when the last load began
+	retryAt    time.Duration // when a failed load is repeated; 0: none is
+	since      time.Duration // when the state was entered
+	fault      string        // why the last load failed, in the origin reader's words
+	recent     *recent       // the last events; nil: none yet
 }
 
-func newTenant(name string, entries *cache.Tenant) *tenant {
-	return &tenant{name: name, cache: entries, state: Subscribing}
+func newTenant(name string, entries *cache.Tenant, now time.Duration) *tenant {
+	return &tenant{name: name, cache: entries, state: Subscribing, since: now}
 }
+
+// enter moves the state on. Callers hold mu.
+func (t *tenant) enter(s State, now time.Duration) { t.state, t.since = s, now }
 
 // confirmed notes that every channel is subscribed, so that the given kinds are
 // to be loaded, and reports whether the tenant is to be queued.
-func (t *tenant) confirmed(kinds []*cache.Kind) (enqueue bool) {
+func (t *tenant) confirmed(now time.Duration, kinds []*cache.Kind) (enqueue bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.state == Draining {
 		return false
 	}
 	if t.state == Subscribing {
-		t.state = Loading
+		t.enter(Loading, now)
 	}
 	return t.want(kinds)
 }
 
 // outdated reports whether the tenant is to be queued because what was loaded is
 // of an older generation, or older than refresh.
-func (t *tenant) outdated(now time.Time, refresh time.Duration, kinds []*cache.Kind) (enqueue bool) {
+func (t *tenant) outdated(now, refresh time.Duration, kinds []*cache.Kind) (enqueue bool) {
 	current := t.cache.Generation()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state != Live || t.queued || t.generation == current && now.Sub(t.loadedAt) < refresh {
+	if t.state != Live || t.queued || t.generation == current && now-t.loadedAt < refresh {
 		return false
 	}
 	return t.want(kinds)
@@ -84,8 +92,8 @@ func (t *tenant) outdated(now time.Time, refresh time.Duration, kinds []*cache.K
 // want sets what is to be loaded. One that waits to be retried is in nobody's
 // hands. Callers hold mu.
 func (t *tenant) want(kinds []*cache.Kind) (enqueue bool) {
-	enqueue = !t.queued || !t.retryAt.IsZero()
-	t.missing, t.queued, t.retryAt = kinds, true, time.Time{}
+	enqueue = !t.queued || t.retryAt != 0
+	t.missing, t.queued, t.retryAt, t.round = kinds, true, 0, 0
 	return enqueue
 }
 
@@ -109,45 +117,99 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// loaded notes how a load ended that began at the given time and generation,
-// with the kinds that failed: those are repeated later.
-func (t *tenant) loaded(began time.Time, generation uint64, failed []*cache.Kind) {
+// attempt is one try to load what is missing.
+type attempt struct {
+	began      time.Duration
+	generation uint64        // when it began
+	failed     []*cache.Kind // to be repeated later
+	fault      string        // why, of the last of them
+}
+
+// loaded notes how an attempt ended. A load of several counts from the first.
+func (t *tenant) loaded(now time.Duration, a *attempt) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.state == Draining {
 		return
 	}
-	if len(failed) > 0 {
-		t.missing = failed
-		t.retryAt = time.Now().Add(min(firstRetry<<min(t.retries, 10), lastRetry))
-		t.retries++
+	if t.round == 0 {
+		t.round, t.loadedAt = a.generation, a.began
+	}
+	t.fault = a.fault
+	if len(a.failed) > 0 {
+		t.missing = a.failed
+		t.retryAt = now + min(firstRetry<<min(t.failures, 10), lastRetry)
+		t.failures = min(t.failures+1, 1<<15)
 		return
 	}
-	t.missing, t.retries, t.queued = nil, 0, false
-	t.generation, t.loadedAt = generation, began
+	t.missing, t.failures, t.queued = nil, 0, false
+	t.generation, t.round = t.round, 0
 	if t.state == Loading {
-		t.state = Live
+		t.enter(Live, now)
 	}
+}
+
+// faultOf returns why a list could not be read: a word of the origin reader's,
+// which names no address.
+func faultOf(err error) string {
+	if f, ok := errors.AsType[*cache.FaultError](err); ok {
+		return f.Reason
+	}
+	if errors.Is(err, cache.ErrOverflow) {
+		return "overflow"
+	}
+	return "failed"
 }
 
 // retry reports whether a failed load is due to be repeated.
-func (t *tenant) retry(now time.Time) bool {
+func (t *tenant) retry(now time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state == Draining || t.retryAt.IsZero() || now.Before(t.retryAt) {
+	if t.state == Draining || t.retryAt == 0 || now < t.retryAt {
 		return false
 	}
-	t.retryAt = time.Time{}
+	t.retryAt = 0
 	return true
 }
 
+// doubtful reports whether lists that are kept were read under an older
+// generation.
+func (t *tenant) doubtful() bool {
+	current := t.cache.Generation()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.isDoubtful(current)
+}
+
+// isDoubtful is doubtful with the generation that is current. Callers hold mu.
+func (t *tenant) isDoubtful(current uint64) bool {
+	if t.state == Live {
+		return t.generation != current
+	}
+	return t.round != 0 && t.round != current
+}
+
+// note remembers what an event said of an entry. Only the first entry of an
+// event counts it.
+func (t *tenant) note(m *remembered, first bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.recent == nil {
+		t.recent = new(recent)
+	}
+	if first {
+		t.recent.total++
+	}
+	t.recent.add(m)
+}
+
 // drain moves to Draining and reports whether the tenant was not there yet.
-func (t *tenant) drain() bool {
+func (t *tenant) drain(now time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	first := t.state != Draining
 	if first {
-		t.state = Draining
+		t.enter(Draining, now)
 	}
 	return first
 }

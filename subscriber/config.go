@@ -30,6 +30,10 @@ type Config struct {
 	// Namespace starts every channel: {namespace}:{tenant}:{topic}. It may
 	// contain ':'. Default: crm.
 	Namespace string
+	// Source begins the source of what a [Publisher] announces; a random part
+	// follows, different each time one is made. It is 1 to 128 of letters,
+	// digits, '.', '_', ':', '/' and '-'. Default: publisher.
+	Source string
 	// Heartbeat is the time between two PINGs on a connection, and between two
 	// beats. Default: 1 s.
 	Heartbeat time.Duration
@@ -69,6 +73,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Addresses = []string{"127.0.0.1:6379"}
 	}
 	fill(&c.Namespace, "crm")
+	fill(&c.Source, "publisher")
 	fill(&c.Heartbeat, time.Second)
 	fill(&c.ProofTTL, 3*time.Second)
 	fill(&c.Connections, 2)
@@ -94,6 +99,7 @@ func (c Config) check() error {
 	}
 	refuse(c.Addresses[0] == "", "the first address is empty")
 	refuse(!printable(c.Namespace), "namespace %q: spaces, control characters or invalid UTF-8", c.Namespace)
+	refuse(!isSource(c.Source), "source %.150q: must be 1 to 128 of letters, digits, '.', '_', ':', '/' and '-'", c.Source)
 	refuse(c.Heartbeat < time.Millisecond, "heartbeat %v: must be at least 1ms", c.Heartbeat)
 	refuse(c.ProofTTL < 2*c.Heartbeat, "proof TTL %v: must be at least twice the heartbeat (%v)", c.ProofTTL, c.Heartbeat)
 	refuse(c.ProofTTL/1000 > c.Heartbeat, "proof TTL %v: must be at most 1,000 heartbeats (%v)", c.ProofTTL, c.Heartbeat)
@@ -109,6 +115,9 @@ func printable(s string) bool {
 		return !unicode.IsPrint(r) || r == ' '
 	})
 }
+
+// isSource says whether s needs no escapes and leaves room for the random part.
+func isSource(s string) bool { return s != "" && len(s) <= 128 && plain(s, "._:/-") }
 
 // Channel returns the name of a tenant's channel for a topic.
 func (c Config) Channel(tenant, topic string) string {

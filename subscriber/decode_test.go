@@ -241,5 +241,6 @@ type discard struct{}
 func (discard) Confirmed(int, string)                 {}
 func (discard) Event(*Event)                          {}
 func (discard) Refused(string, string, *RefusedError) {}
+func (discard) Gap(string, string)                    {}
 func (discard) Doubt(int, Cause)                      {}
 func (discard) Proof(int, time.Time)                  {}

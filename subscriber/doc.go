@@ -5,7 +5,11 @@
 // Pub/sub is at-most-once. A [Subscriber] therefore tells its [Handler] three
 // things beside the events: that every channel of a tenant is subscribed
 // (Confirmed), up to which instant everything has been handled (Proof), and
-// that events may be missing (Doubt).
+// that events may be missing (Doubt, Gap, Refused).
+//
+// A [Publisher] is the other side: it publishes until Redis has acknowledged,
+// and numbers events so that one that was lost before Redis is noticed, too.
+// [Listen] is a bystander.
 //
 // # Invariants
 //
@@ -23,6 +27,9 @@
 //   - A tenant is confirmed when as many replies have come as channels were
 //     asked for and the last command was a subscribe. A reply that nobody
 //     asked for, or a PONG that overtakes one, ends the life.
+//   - A number that is missing in a sequence is waited for 200 ms, its event and
+//     those after it are not. A repeated event is no doubt while it is among the
+//     last 64 of its source; a doubt begins the sequences it concerns anew.
 //   - No proof is given until each tenant that was followed when the
 //     connection was made is confirmed.
 //   - Follow and Unfollow state what is wanted; each connection's writer
@@ -33,7 +40,8 @@
 //
 // [Subscriber.Run] owns all of them and returns when they have ended: one
 // publishing beats, and for each live connection a reader, a handler, a
-// writer, one sending PINGs and one watching for what does not come back.
+// writer, one sending PINGs and one watching for what does not come back. A
+// [Publisher] has one while calls are under way; Close waits for it.
 //
 // Every method of [Subscriber] and [Publisher] is safe for concurrent use.
 package subscriber

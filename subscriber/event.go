@@ -89,6 +89,10 @@ type Handler interface {
 	// Refused reports a message on a followed tenant's channel that was not
 	// applied; it may have announced anything (C5).
 	Refused(tenant, topic string, err *RefusedError)
+	// Gap says that events of the tenant may have been lost: a sequence of the
+	// topic jumped, and the numbers between did not come within 200 ms, or it
+	// fell (C5).
+	Gap(tenant, topic string)
 	// Doubt says that events of any tenant of the connection may have been
 	// lost (C5). The connection's proofs so far are void.
 	Doubt(conn int, cause Cause)
@@ -110,4 +114,5 @@ const (
 	CauseBeat       Cause = "beat"       // a beat published but not received in time
 	CauseOverflow   Cause = "overflow"   // the inbound queue was full
 	CauseRefused    Cause = "refused"    // an event that was not applied
+	CauseSequence   Cause = "sequence"   // a sequence that jumped or fell
 )

@@ -230,6 +230,8 @@ func (r *recorder) Refused(tenant, topic string, err *RefusedError) {
 	r.add("refused %s %s %s", tenant, topic, err.Reason)
 }
 
+func (r *recorder) Gap(tenant, topic string) { r.add("gap %s %s", tenant, topic) }
+
 func (r *recorder) Doubt(_ int, cause Cause) { r.add("doubt %s", cause) }
 
 func (r *recorder) Proof(_ int, sent time.Time) {

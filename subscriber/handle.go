@@ -3,6 +3,7 @@ package subscriber
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // handle takes the items out of the queue, in order, until the life has ended
@@ -17,14 +18,50 @@ func (l *life) handle(parent, ctx context.Context) {
 			l.one(ctx, &batch[i])
 		}
 		l.repeat(ctx)
+		l.gaps()
 		if len(batch) > 0 {
 			continue
 		}
 		if !open {
 			return
 		}
-		<-l.wake // the reader pokes it when it ends
+		l.idle()
 	}
+}
+
+// idle waits for the reader, which also pokes when it ends, or until a missing
+// number is due.
+func (l *life) idle() {
+	due, ok := l.sequences.due()
+	if !ok {
+		<-l.wake
+		return
+	}
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-l.wake:
+	case <-timer.C:
+	}
+}
+
+// gaps tells of the numbers that did not come in time.
+func (l *life) gaps() {
+	if _, waiting := l.sequences.due(); !waiting {
+		return
+	}
+	for now := time.Now(); ; {
+		at, ok := l.sequences.overdue(now)
+		if !ok {
+			return
+		}
+		l.gap(at)
+	}
+}
+
+func (l *life) gap(at place) {
+	l.refused.gap(at.tenant, at.topic)
+	l.handler.Gap(at.tenant, at.topic)
 }
 
 // one handles an item. Once the life is lost only events are: they still say
@@ -37,6 +74,7 @@ func (l *life) one(ctx context.Context, i *item) {
 	case i.what == itemOversized:
 		l.oversized(i)
 	case i.what == itemGap:
+		l.sequences.forgetAll() // a jump across a doubt is no second one
 		l.handler.Doubt(l.id, CauseOverflow)
 	case lost:
 	case i.what == itemPong:
@@ -59,6 +97,10 @@ func (l *life) event(i *item) {
 		return
 	}
 	l.handler.Event(e)
+	// Whatever the number says, the event is applied, and before the doubt.
+	if !l.sequences.take(e, time.Now) {
+		l.gap(place{tenant, topic})
+	}
 }
 
 func (l *life) oversized(i *item) {
@@ -68,6 +110,7 @@ func (l *life) oversized(i *item) {
 }
 
 func (l *life) refuse(tenant, topic string, err *RefusedError) {
+	l.sequences.forget(place{tenant, topic}) // whatever number it had
 	l.refused.log(tenant, topic, err)
 	l.handler.Refused(tenant, topic, err)
 }
@@ -86,7 +129,8 @@ func (l *life) reply(i *item) {
 		}
 		return
 	}
-	tenant, _, _ := parseChannel(l.prefix, i.channel)
+	tenant, topic, _ := parseChannel(l.prefix, i.channel)
+	l.sequences.forget(place{tenant, topic})
 	confirmed, asked := l.roster.reply(tenant)
 	if !asked {
 		l.lose(CauseReconnect, errUnasked)
@@ -110,6 +154,9 @@ func (l *life) repeat(ctx context.Context) {
 // confirm tells of a confirmed tenant. With the last one that proofs wait for,
 // it asks for a proof at once.
 func (l *life) confirm(tenant string) {
+	for _, topic := range l.topics {
+		l.sequences.forget(place{tenant, topic})
+	}
 	l.handler.Confirmed(l.id, tenant)
 	l.roster.told()
 	if !l.proven && l.roster.settled() {

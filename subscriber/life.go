@@ -38,6 +38,8 @@ type life struct {
 	// proven is set once a proof was given, newest the last one's time.
 	proven bool
 	newest time.Time
+	// sequences watches the events' numbers, if they have any.
+	sequences sequences
 }
 
 // The values of beatState.
@@ -276,7 +278,7 @@ func (l *life) check(now time.Time) {
 	if l.pings.overdue(now) {
 		l.lose(CausePong, fmt.Errorf("PING: %w", errNotBack))
 	}
-	if l.beats.overdue(now) {
+	if l.beats.overdue(now) && !beatless() {
 		l.lose(CauseBeat, fmt.Errorf("beat: %w", errNotBack))
 	}
 }

@@ -49,9 +49,17 @@ func (c Config) options() *redis.Options {
 	}
 }
 
-// dial connects a link. The handshake (TLS, AUTH) follows with its first
-// command.
+// dial opens a link.
 func (c Config) dial(ctx context.Context) (link, error) {
+	l, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// open connects. The handshake (TLS, AUTH) follows with the first command.
+func (c Config) open(ctx context.Context) (*redisLink, error) {
 	raw, err := (&net.Dialer{Timeout: c.ProofTTL}).DialContext(ctx, "tcp", c.Addresses[0])
 	if err != nil {
 		return nil, err

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// refusals logs refused events: ten at once, then one a second. Anyone who can
-// publish can make them.
+// refusals logs refused and missing events: ten at once, then one a second.
+// Anyone who can publish can make them.
 type refusals struct {
 	logger     *slog.Logger
 	limiter    *rate.Limiter
@@ -20,12 +20,24 @@ func newRefusals(logger *slog.Logger) refusals {
 }
 
 func (r refusals) log(tenant, topic string, err *RefusedError) {
-	if !r.limiter.Allow() {
-		r.suppressed.Add(1)
-		return
+	if r.allow() {
+		r.logger.Warn("event refused", "tenant", tenant, "topic", excerpt(topic), "reason", err.Reason,
+			"detail", excerpt(err.Detail), "suppressed", r.suppressed.Swap(0))
 	}
-	r.logger.Warn("event refused", "tenant", tenant, "topic", excerpt(topic), "reason", err.Reason,
-		"detail", excerpt(err.Detail), "suppressed", r.suppressed.Swap(0))
+}
+
+func (r refusals) gap(tenant, topic string) {
+	if r.allow() {
+		r.logger.Warn("sequence broken: an event may be lost", "tenant", tenant, "topic", excerpt(topic), "suppressed", r.suppressed.Swap(0))
+	}
+}
+
+func (r refusals) allow() bool {
+	allowed := r.limiter.Allow()
+	if !allowed {
+		r.suppressed.Add(1)
+	}
+	return allowed
 }
 
 // excerpt bounds what hostile input puts into the log.

@@ -76,10 +76,7 @@ func (s *Subscriber) Run(ctx context.Context) error {
 			return err
 		}
 		defer func() { _ = p.Close() }()
-		s.publish = func(ctx context.Context, channel, payload string) error {
-			_, err := p.send(ctx, channel, payload)
-			return err
-		}
+		s.publish = p.send
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { s.beat(ctx) })

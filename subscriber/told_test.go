@@ -60,6 +60,8 @@ func (h *told) Refused(tenant, _ string, err *subscriber.RefusedError) {
 	h.add("refused %s %s", tenant, err.Reason)
 }
 
+func (h *told) Gap(tenant, topic string) { h.add("gap %s %s", tenant, topic) }
+
 func (h *told) Doubt(_ int, cause subscriber.Cause) {
 	h.mu.Lock()
 	h.proof = time.Time{}

@@ -38,6 +38,10 @@ func (k *Kind) Name() string { return k.spec.Name }
 // Cache returns what the cache knows of the kind, the same pointer each time.
 func (k *Kind) Cache() *cache.Kind { return k.cache }
 
+// Sets says whether an event can carry the kind's value, so that it need not be
+// read from the origin.
+func (k *Kind) Sets() bool { return k.event.value != nil }
+
 // Hash tells definitions apart: two nodes whose kinds have the same hash map
 // events and documents to the same values and keep them alike.
 func (k *Kind) Hash() uint64 { return k.hash }

@@ -57,6 +57,10 @@ func (s *Set) Warnings() []string { return s.warnings }
 // [Options.Aliases] drops them, sorted.
 func (s *Set) Topics() []string { return s.topics }
 
+// On returns the kinds that events of a topic concern, by any of its names; none
+// for an unknown topic. The slice is not to be written to.
+func (s *Set) On(topic string) []*Kind { return s.byTopic[topic] }
+
 // Changes returns what the event says of the entries of each kind on its topic.
 // A kind whose key the event does not have is not concerned, as long as another
 // is. An event that drops the whole tenant changes no single entry. The error is

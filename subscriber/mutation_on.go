@@ -1,0 +1,7 @@
+//go:build mutation
+
+package subscriber
+
+import "os"
+
+func beatless() bool { return os.Getenv("CHAOS_MUTATION") == "beats" }
