@@ -65,7 +65,11 @@ func withCPU(h http.Handler) http.Handler {
 }
 
 // memory is a node that holds everything.
-type memory struct{ m sync.Map }
+type memory struct {
+	rpc.Operations
+
+	m sync.Map
+}
 
 func (n *memory) Read(_ context.Context, _, _, key string, _ cache.ReadOptions) (cache.Answer, error) {
 	v, ok := n.m.Load(key)

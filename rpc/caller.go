@@ -62,19 +62,36 @@ func (a Authenticate) identify(ctx context.Context, header http.Header) (context
 
 // allow reports whether the caller of ctx may do what scope says with a tenant.
 // It is the only place that decides that.
-func allow(ctx context.Context, tenant string, scope Scope) error { //nolint:unparam // methods for operators ask for another scope
+func allow(ctx context.Context, tenant string, scope Scope) error {
 	c := callerOf(ctx)
 	if c == nil {
 		return &authenticationError{}
 	}
-	if c.Scope&scope != scope {
-		return &forbiddenError{caller: c.Name, tenant: tenant}
-	}
-	if c.AllTenants {
-		return nil
-	}
-	if _, ok := slices.BinarySearch(c.Tenants, tenant); !ok {
+	if c.Scope&scope != scope || !c.may(tenant) {
 		return &forbiddenError{caller: c.Name, tenant: tenant}
 	}
 	return nil
+}
+
+// allowScope reports whether the caller of ctx may do what scope says with the
+// tenants that it may name, and returns it: what is not one of them must not be
+// told.
+func allowScope(ctx context.Context, scope Scope) (*Caller, error) {
+	c := callerOf(ctx)
+	if c == nil {
+		return nil, &authenticationError{}
+	}
+	if c.Scope&scope != scope {
+		return nil, &forbiddenError{caller: c.Name}
+	}
+	return c, nil
+}
+
+// may reports whether the caller may name a tenant.
+func (c *Caller) may(tenant string) bool {
+	if c.AllTenants {
+		return true
+	}
+	_, ok := slices.BinarySearch(c.Tenants, tenant)
+	return ok
 }

@@ -11,6 +11,8 @@
 //   - Every call has a [Caller] in its context before anything is read, and
 //     every access to a tenant passes through allow. A context without a Caller
 //     is refused.
+//   - What operators do to a tenant needs their scope, and a list has no tenant that
+//     its caller may not name.
 //   - Every error passes through the one table in errors.go. What the table
 //     does not know goes out as a fixed text, its cause to the log.
 //   - Values are passed on byte for byte; only EntitlementService looks inside,

@@ -54,12 +54,20 @@ type authenticationError struct{ cause error }
 func (e *authenticationError) Error() string { return "who asks is not known" }
 func (e *authenticationError) Unwrap() error { return e.cause }
 
-// forbiddenError says that a caller may not do this with a tenant.
+// forbiddenError says that a caller may not do this with a tenant, or with any.
 type forbiddenError struct{ caller, tenant string }
 
 func (e *forbiddenError) Error() string {
+	if e.tenant == "" {
+		return e.caller + " may not do this"
+	}
 	return "tenant: " + e.caller + " may not do this with " + e.tenant
 }
+
+// memberError says that no member has the name that was asked for.
+type memberError struct{}
+
+func (*memberError) Error() string { return "node: no member has this name" }
 
 // unimplementedError says that this node does not serve something.
 type unimplementedError struct{ what string }
@@ -124,6 +132,12 @@ func faultOf(err error) fault {
 func requestFault(err error) (fault, bool) {
 	if e, ok := errors.AsType[*fieldError](err); ok {
 		return fault{code: connect.CodeInvalidArgument, status: http.StatusBadRequest, message: e.Error()}, true
+	}
+	if errors.Is(err, shard.ErrNothingKept) {
+		return fault{code: connect.CodeInvalidArgument, status: http.StatusBadRequest, message: "kind: " + shard.ErrNothingKept.Error()}, true
+	}
+	if e, ok := errors.AsType[*memberError](err); ok {
+		return fault{code: connect.CodeNotFound, status: http.StatusNotFound, message: e.Error()}, true
 	}
 	if e, ok := errors.AsType[*authenticationError](err); ok {
 		return fault{code: connect.CodeUnauthenticated, status: http.StatusUnauthorized, message: e.Error()}, true

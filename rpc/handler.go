@@ -24,6 +24,9 @@ type Config struct {
 	Authenticate Authenticate
 	// Name of the node, as its answers give it.
 	Name string
+	// Version of the binary, Zone and Address (host:port of the rpc port, as
+	// others reach it): what ListMembers tells of the node. Default: not told.
+	Version, Zone, Address string
 	// Epoch of the ring the node has. Default: always 0, no ring.
 	Epoch func() uint64
 	// Logger gets what callers must not see. Default: discarded.
@@ -47,6 +50,7 @@ func NewHandler(cfg Config) http.Handler {
 	e := &edge{authenticate: cfg.Authenticate, metrics: newMetrics(cfg.Registerer), log: cfg.Logger}
 	r := &reader{node: cfg.Node, name: cfg.Name, epoch: cfg.Epoch, boot: newBoot(), report: e.report}
 	h := &handler{services: make(map[string]http.Handler), rest: newFacade(e, r, cfg.Passer)}
+	h.cluster = &clusterService{reader: r, zone: cfg.Zone, address: cfg.Address, version: cfg.Version}
 	h.mountServices(e, r, cfg.Readiness)
 	return withCORS(h, cfg.CORSOrigins)
 }
@@ -56,6 +60,7 @@ func NewHandler(cfg Config) http.Handler {
 type handler struct {
 	services map[string]http.Handler
 	rest     http.Handler
+	cluster  *clusterService
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +87,7 @@ func (h *handler) mountServices(e *edge, r *reader, readiness Readiness) {
 	options := connect.WithHandlerOptions(e.options(), compression(), connect.WithCodec(codec{}))
 	h.mount(tenantryv1connect.NewCacheServiceHandler(&cacheService{reader: r}, options))
 	h.mount(tenantryv1connect.NewEntitlementServiceHandler(&entitlementService{reader: r}, options))
-	h.mount(tenantryv1connect.NewClusterServiceHandler(tenantryv1connect.UnimplementedClusterServiceHandler{}, options))
+	h.mount(tenantryv1connect.NewClusterServiceHandler(h.cluster, options))
 	h.mount(healthv1connect.NewHealthHandler(health, options))
 	reflector := grpcreflect.NewStaticReflector(names...)
 	h.mount(grpcreflect.NewHandlerV1(reflector, options))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tenantry/tenantry/cache"
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
+	"github.com/tenantry/tenantry/shard"
 )
 
 // nowhere is a node that has nothing.
@@ -25,6 +26,18 @@ func (nowhere) Read(context.Context, string, string, string, cache.ReadOptions) 
 }
 
 func (nowhere) Now() time.Duration { return time.Hour }
+
+func (nowhere) Member() (m shard.Member) { return m }
+
+func (nowhere) Describe(string) (d shard.Description) { return d }
+
+func (nowhere) List(string, string, int, func(string) bool) (page []shard.Summary, next string) {
+	return nil, ""
+}
+
+func (nowhere) Invalidate(string, string, string) (bool, error) { return false, nil }
+
+func (nowhere) Drop(string) bool { return false }
 
 // drawName draws names and keys, good and bad.
 func drawName(t *rapid.T, label string) string {
@@ -55,6 +68,7 @@ func TestRulesAgree(t *testing.T) {
 	}
 	r := &reader{node: nowhere{}, epoch: func() uint64 { return 0 }, report: faultOf}
 	c, e := &cacheService{reader: r}, &entitlementService{reader: r}
+	o := &clusterService{reader: r}
 	caller, _ := Anonymous(t.Context(), nil)
 	ctx := withCaller(t.Context(), caller)
 	rapid.Check(t, func(t *rapid.T) {
@@ -99,6 +113,18 @@ func TestRulesAgree(t *testing.T) {
 		config := &tenantryv1.GetConfigRequest{Tenant: tenant, Name: key, MaxAge: age}
 		_, err = e.GetConfig(ctx, config)
 		agree(config, err)
+		describe := &tenantryv1.GetTenantRequest{Tenant: tenant}
+		_, err = o.GetTenant(ctx, describe)
+		agree(describe, err)
+		list := &tenantryv1.ListTenantsRequest{Prefix: tenant, PageSize: rapid.SampledFrom([]uint32{0, 1, 1000, 1001, 1 << 31}).Draw(t, "page_size")}
+		_, err = o.ListTenants(ctx, list)
+		agree(list, err)
+		invalidate := &tenantryv1.InvalidateEntryRequest{Tenant: tenant, Kind: kind, Key: key}
+		_, err = o.InvalidateEntry(ctx, invalidate)
+		agree(invalidate, err)
+		drop := &tenantryv1.DropTenantRequest{Tenant: tenant}
+		_, err = o.DropTenant(ctx, drop)
+		agree(drop, err)
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -71,24 +70,26 @@ func FuzzValues(f *testing.F) {
 }
 
 // kept is a node that has what is in the map, by kind.
-type kept map[string]cache.Answer
+type kept struct {
+	nowhere
 
-func (k kept) Read(_ context.Context, _, kind, _ string, _ cache.ReadOptions) (cache.Answer, error) {
-	return k[kind], nil
+	answers map[string]cache.Answer
 }
 
-func (kept) Now() time.Duration { return time.Hour }
+func (k kept) Read(_ context.Context, _, kind, _ string, _ cache.ReadOptions) (cache.Answer, error) {
+	return k.answers[kind], nil
+}
 
 // BenchmarkAuthorize answers from memory for a user with three roles of 20
 // permissions each, without the wire.
 func BenchmarkAuthorize(b *testing.B) {
 	permissions := `"crm.reports.run"` + strings.Repeat(`,"crm.contacts.merge"`, 18) + `,"crm.leads.*"`
-	s := &entitlementService{reader: &reader{node: kept{
+	s := &entitlementService{reader: &reader{node: kept{answers: map[string]cache.Answer{
 		kindUserStatus:    {Value: []byte(`{"status":"active","roles":["a","b","c"]}`)},
 		kindRole:          {Value: []byte(`{"permissions":[` + permissions + `]}`)},
 		kindCreditConfig:  {Value: []byte(`{"cost":3.10}`)},
 		kindCreditBalance: {Value: []byte(`{"userId":"u","availableCredits":12}`)},
-	}, epoch: func() uint64 { return 0 }, report: faultOf}}
+	}}, epoch: func() uint64 { return 0 }, report: faultOf}}
 	caller, _ := Anonymous(b.Context(), nil)
 	ctx := withCaller(b.Context(), caller)
 	req := &tenantryv1.AuthorizeRequest{Tenant: "t", UserId: "u", Operation: "crm.leads.create"}

@@ -53,7 +53,22 @@ func (a *access) client() (*client.Client, error) {
 	return client.New(strings.TrimRight(a.server, "/"), nil), nil
 }
 
-// failed turns an error of a read into the command's.
+// ask calls a node with the client and the time that the flags give. An error is
+// the command's.
+func ask[T any](c *cobra.Command, a *access, call func(context.Context, *client.Client) (T, error)) (answer T, err error) {
+	node, err := a.client()
+	if err != nil {
+		return answer, err
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
+	defer cancel()
+	if answer, err = call(ctx, node); err != nil {
+		err = a.failed(err)
+	}
+	return answer, err
+}
+
+// failed turns an error of a call into the command's.
 func (a *access) failed(err error) error {
 	var unavailable *client.UnavailableError
 	switch {
@@ -85,10 +100,6 @@ can be trusted. Exit status 1 if there is no such item.`,
 	c.Flags().DurationVar(&maxAge, "max-age", 0, "the most time since the value was verified; 0s reads the origin")
 	c.Flags().Uint64Var(&minVersion, "min-version", 0, "the lowest version to accept")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		reader, err := a.client()
-		if err != nil {
-			return err
-		}
 		var options []client.Option
 		if c.Flags().Changed("max-age") {
 			options = append(options, client.MaxAge(maxAge))
@@ -96,11 +107,11 @@ can be trusted. Exit status 1 if there is no such item.`,
 		if minVersion > 0 {
 			options = append(options, client.MinVersion(minVersion))
 		}
-		ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
-		defer cancel()
-		e, err := reader.Get(ctx, args[0], args[1], args[2], options...)
+		e, err := ask(c, &a, func(ctx context.Context, n *client.Client) (client.Entry, error) {
+			return n.Get(ctx, args[0], args[1], args[2], options...)
+		})
 		if err != nil {
-			return a.failed(err)
+			return err
 		}
 		return a.printEntry(c, e)
 	}
@@ -129,15 +140,11 @@ func checkCommand() *cobra.Command {
 	a.flags(c)
 	c.Flags().StringVar(&user, "user", "", "the user who is to pay; without, only the cost is asked")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		reader, err := a.client()
+		credits, err := ask(c, &a, func(ctx context.Context, n *client.Client) (client.Credits, error) {
+			return n.CheckCredits(ctx, args[0], args[1], user)
+		})
 		if err != nil {
 			return err
-		}
-		ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
-		defer cancel()
-		credits, err := reader.CheckCredits(ctx, args[0], args[1], user)
-		if err != nil {
-			return a.failed(err)
 		}
 		return a.printCredits(c, args[1], user, credits)
 	}
@@ -159,15 +166,11 @@ suffice; every reason for a no is printed. Exit status 1 for a no.`,
 	c.Flags().StringVar(&user, "user", "", "the user who asks")
 	_ = c.MarkFlagRequired("user")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		reader, err := a.client()
+		answer, err := ask(c, &a, func(ctx context.Context, n *client.Client) (client.Authorization, error) {
+			return n.Authorize(ctx, args[0], args[1], user)
+		})
 		if err != nil {
 			return err
-		}
-		ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
-		defer cancel()
-		answer, err := reader.Authorize(ctx, args[0], args[1], user)
-		if err != nil {
-			return a.failed(err)
 		}
 		return a.printAuthorization(c, answer)
 	}

@@ -23,10 +23,11 @@ const (
 	idleTimeout = 90 * time.Second
 )
 
-// Client reads through one node. Make it with [New].
+// Client reads through one node, and operates it. Make it with [New].
 type Client struct {
 	cache       tenantryv1connect.CacheServiceClient
 	entitlement tenantryv1connect.EntitlementServiceClient
+	cluster     tenantryv1connect.ClusterServiceClient
 }
 
 // New returns a client of the node at a base URL, such as
@@ -42,6 +43,7 @@ func New(baseURL string, httpClient connect.HTTPClient, options ...connect.Clien
 	return &Client{
 		cache:       tenantryv1connect.NewCacheServiceClient(httpClient, baseURL, options...),
 		entitlement: tenantryv1connect.NewEntitlementServiceClient(httpClient, baseURL, options...),
+		cluster:     tenantryv1connect.NewClusterServiceClient(httpClient, baseURL, options...),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenantry/tenantry/cache"
+	"github.com/tenantry/tenantry/shard"
 )
 
 // Entry names an entry.
@@ -30,6 +31,8 @@ type Node struct {
 	reads    []Read
 	reasons  []string
 	degraded []string
+	tenants  map[string]shard.Description
+	operated []Operation
 }
 
 type result struct {

@@ -7,6 +7,7 @@
 package tenantryv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -775,7 +776,8 @@ type ListTenantsRequest struct {
 	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	// At most 1,000; 0: 100.
 	PageSize uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// next_page_token of the page before; empty: the first page.
+	// next_page_token of the page before; empty: the first page. It stays good
+	// while tenants come and go: none that stays is left out or told twice.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only tenants whose name begins with this.
 	Prefix        string `protobuf:"bytes,4,opt,name=prefix,proto3" json:"prefix,omitempty"`
@@ -1052,8 +1054,9 @@ type GetTenantResponse struct {
 	Idle *durationpb.Duration `protobuf:"bytes,8,opt,name=idle,proto3" json:"idle,omitempty"`
 	// Raised at every doubt and every activation.
 	Generation uint64 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`
-	// What was verified under an older generation remains: it is not all known
-	// current.
+	// What was verified under an older generation remains: its lists have not all
+	// been read again since the last doubt. Each entry is revalidated when it is
+	// read.
 	Doubtful bool `protobuf:"varint,10,opt,name=doubtful,proto3" json:"doubtful,omitempty"`
 	// Charged against its budget.
 	Bytes uint64 `protobuf:"varint,11,opt,name=bytes,proto3" json:"bytes,omitempty"`
@@ -1068,8 +1071,17 @@ type GetTenantResponse struct {
 	Evictions      uint64        `protobuf:"varint,17,opt,name=evictions,proto3" json:"evictions,omitempty"`
 	OriginRequests uint64        `protobuf:"varint,18,opt,name=origin_requests,json=originRequests,proto3" json:"origin_requests,omitempty"`
 	// Time since the oldest proof of the connections that carry the tenant;
-	// absent: none yet.
-	ProofAge      *durationpb.Duration `protobuf:"bytes,19,opt,name=proof_age,json=proofAge,proto3" json:"proof_age,omitempty"`
+	// absent: none yet, or none since the last doubt of a connection.
+	ProofAge   *durationpb.Duration `protobuf:"bytes,19,opt,name=proof_age,json=proofAge,proto3" json:"proof_age,omitempty"`
+	CacheStats *CacheStats          `protobuf:"bytes,20,opt,name=cache_stats,json=cacheStats,proto3" json:"cache_stats,omitempty"`
+	// Its channels that are subscribed and confirmed now, sorted.
+	Channels []string `protobuf:"bytes,21,rep,name=channels,proto3" json:"channels,omitempty"`
+	// Its last events, the newest first, at most 8; one that concerns several
+	// kinds is there once for each.
+	LastEvents []*TenantEvent `protobuf:"bytes,22,rep,name=last_events,json=lastEvents,proto3" json:"last_events,omitempty"`
+	Load       *TenantLoad    `protobuf:"bytes,23,opt,name=load,proto3" json:"load,omitempty"`
+	// It is held from the node's start and never idle.
+	Preloaded     bool `protobuf:"varint,24,opt,name=preloaded,proto3" json:"preloaded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1237,6 +1249,322 @@ func (x *GetTenantResponse) GetProofAge() *durationpb.Duration {
 	return nil
 }
 
+func (x *GetTenantResponse) GetCacheStats() *CacheStats {
+	if x != nil {
+		return x.CacheStats
+	}
+	return nil
+}
+
+func (x *GetTenantResponse) GetChannels() []string {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+func (x *GetTenantResponse) GetLastEvents() []*TenantEvent {
+	if x != nil {
+		return x.LastEvents
+	}
+	return nil
+}
+
+func (x *GetTenantResponse) GetLoad() *TenantLoad {
+	if x != nil {
+		return x.Load
+	}
+	return nil
+}
+
+func (x *GetTenantResponse) GetPreloaded() bool {
+	if x != nil {
+		return x.Preloaded
+	}
+	return false
+}
+
+// CacheStats sums the reads of one tenant up.
+type CacheStats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reads of critical kinds that memory answered, absences included.
+	CriticalHits uint64 `protobuf:"varint,1,opt,name=critical_hits,json=criticalHits,proto3" json:"critical_hits,omitempty"`
+	// Those that had to ask the origin.
+	CriticalMisses  uint64 `protobuf:"varint,2,opt,name=critical_misses,json=criticalMisses,proto3" json:"critical_misses,omitempty"`
+	ReferenceHits   uint64 `protobuf:"varint,3,opt,name=reference_hits,json=referenceHits,proto3" json:"reference_hits,omitempty"`
+	ReferenceMisses uint64 `protobuf:"varint,4,opt,name=reference_misses,json=referenceMisses,proto3" json:"reference_misses,omitempty"`
+	// Mean time of a read inside the node, those that waited for the origin
+	// included.
+	AvgResponseTime *durationpb.Duration `protobuf:"bytes,5,opt,name=avg_response_time,json=avgResponseTime,proto3" json:"avg_response_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CacheStats) Reset() {
+	*x = CacheStats{}
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheStats) ProtoMessage() {}
+
+func (x *CacheStats) ProtoReflect() protoreflect.Message {
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheStats.ProtoReflect.Descriptor instead.
+func (*CacheStats) Descriptor() ([]byte, []int) {
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CacheStats) GetCriticalHits() uint64 {
+	if x != nil {
+		return x.CriticalHits
+	}
+	return 0
+}
+
+func (x *CacheStats) GetCriticalMisses() uint64 {
+	if x != nil {
+		return x.CriticalMisses
+	}
+	return 0
+}
+
+func (x *CacheStats) GetReferenceHits() uint64 {
+	if x != nil {
+		return x.ReferenceHits
+	}
+	return 0
+}
+
+func (x *CacheStats) GetReferenceMisses() uint64 {
+	if x != nil {
+		return x.ReferenceMisses
+	}
+	return 0
+}
+
+func (x *CacheStats) GetAvgResponseTime() *durationpb.Duration {
+	if x != nil {
+		return x.AvgResponseTime
+	}
+	return nil
+}
+
+// TenantLoad says how the lists of a tenant's critical kinds are.
+type TenantLoad struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Time since the oldest of them was asked for; absent: none is kept yet.
+	Age *durationpb.Duration `protobuf:"bytes,1,opt,name=age,proto3" json:"age,omitempty"`
+	// Why the last try failed, a word such as "timeout" or "connect"; "absent" of
+	// a cold tenant: the origin has no list of it. Empty: it did not fail.
+	Error string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// Kinds whose lists are still to be read.
+	MissingKinds []string `protobuf:"bytes,3,rep,name=missing_kinds,json=missingKinds,proto3" json:"missing_kinds,omitempty"`
+	// Tries that have failed in a row.
+	Failures uint32 `protobuf:"varint,4,opt,name=failures,proto3" json:"failures,omitempty"`
+	// Time until the next try, or until a tenant that the origin does not know is
+	// activated again; absent: nothing waits.
+	RetryIn       *durationpb.Duration `protobuf:"bytes,5,opt,name=retry_in,json=retryIn,proto3" json:"retry_in,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TenantLoad) Reset() {
+	*x = TenantLoad{}
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantLoad) ProtoMessage() {}
+
+func (x *TenantLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantLoad.ProtoReflect.Descriptor instead.
+func (*TenantLoad) Descriptor() ([]byte, []int) {
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *TenantLoad) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *TenantLoad) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *TenantLoad) GetMissingKinds() []string {
+	if x != nil {
+		return x.MissingKinds
+	}
+	return nil
+}
+
+func (x *TenantLoad) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *TenantLoad) GetRetryIn() *durationpb.Duration {
+	if x != nil {
+		return x.RetryIn
+	}
+	return nil
+}
+
+// TenantEvent is what one event said of one entry of a tenant, or why it was
+// refused. Texts of more than 64 bytes are cut, and end in "…" then.
+type TenantEvent struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Topic   string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	EventId string                 `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	Type    string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// Time since it was handled.
+	Age *durationpb.Duration `protobuf:"bytes,4,opt,name=age,proto3" json:"age,omitempty"`
+	// Absent: it had none.
+	Version *uint64 `protobuf:"varint,5,opt,name=version,proto3,oneof" json:"version,omitempty"`
+	// A word of tenantry_events_total: "set", "invalidated", "removed",
+	// "ignored_old" or "refused".
+	Effect string `protobuf:"bytes,6,opt,name=effect,proto3" json:"effect,omitempty"`
+	// Empty if it was refused.
+	Kind string `protobuf:"bytes,7,opt,name=kind,proto3" json:"kind,omitempty"`
+	Key  string `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`
+	// Of a refusal, such as "malformed".
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TenantEvent) Reset() {
+	*x = TenantEvent{}
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantEvent) ProtoMessage() {}
+
+func (x *TenantEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantEvent.ProtoReflect.Descriptor instead.
+func (*TenantEvent) Descriptor() ([]byte, []int) {
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *TenantEvent) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *TenantEvent) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *TenantEvent) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TenantEvent) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *TenantEvent) GetVersion() uint64 {
+	if x != nil && x.Version != nil {
+		return *x.Version
+	}
+	return 0
+}
+
+func (x *TenantEvent) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+func (x *TenantEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TenantEvent) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TenantEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // TenantKind is one kind of one tenant on one node.
 type TenantKind struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1247,16 +1575,18 @@ type TenantKind struct {
 	NegativeEntries uint64 `protobuf:"varint,4,opt,name=negative_entries,json=negativeEntries,proto3" json:"negative_entries,omitempty"`
 	Bytes           uint64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// All entries are there: absence means no.
-	Complete      bool   `protobuf:"varint,6,opt,name=complete,proto3" json:"complete,omitempty"`
-	Hits          uint64 `protobuf:"varint,7,opt,name=hits,proto3" json:"hits,omitempty"`
-	Misses        uint64 `protobuf:"varint,8,opt,name=misses,proto3" json:"misses,omitempty"`
+	Complete bool   `protobuf:"varint,6,opt,name=complete,proto3" json:"complete,omitempty"`
+	Hits     uint64 `protobuf:"varint,7,opt,name=hits,proto3" json:"hits,omitempty"`
+	Misses   uint64 `protobuf:"varint,8,opt,name=misses,proto3" json:"misses,omitempty"`
+	// The TTL in effect: the kind's, or what adaptive TTLs made of it.
+	Ttl           *durationpb.Duration `protobuf:"bytes,9,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TenantKind) Reset() {
 	*x = TenantKind{}
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[14]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1598,7 @@ func (x *TenantKind) String() string {
 func (*TenantKind) ProtoMessage() {}
 
 func (x *TenantKind) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[14]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1611,7 @@ func (x *TenantKind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantKind.ProtoReflect.Descriptor instead.
 func (*TenantKind) Descriptor() ([]byte, []int) {
-	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{14}
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TenantKind) GetKind() string {
@@ -1340,6 +1670,13 @@ func (x *TenantKind) GetMisses() uint64 {
 	return 0
 }
 
+func (x *TenantKind) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
 type InvalidateEntryRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
@@ -1351,7 +1688,7 @@ type InvalidateEntryRequest struct {
 
 func (x *InvalidateEntryRequest) Reset() {
 	*x = InvalidateEntryRequest{}
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[15]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1700,7 @@ func (x *InvalidateEntryRequest) String() string {
 func (*InvalidateEntryRequest) ProtoMessage() {}
 
 func (x *InvalidateEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[15]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1713,7 @@ func (x *InvalidateEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvalidateEntryRequest.ProtoReflect.Descriptor instead.
 func (*InvalidateEntryRequest) Descriptor() ([]byte, []int) {
-	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{15}
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InvalidateEntryRequest) GetTenant() string {
@@ -1402,8 +1739,8 @@ func (x *InvalidateEntryRequest) GetKey() string {
 
 type InvalidateEntryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names of the owners that did it. An owner that could not be reached makes
-	// the call unavailable.
+	// Names of the owners that did it: those on which the tenant is active. An
+	// owner that could not be reached makes the call unavailable.
 	Nodes         []string `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1411,7 +1748,7 @@ type InvalidateEntryResponse struct {
 
 func (x *InvalidateEntryResponse) Reset() {
 	*x = InvalidateEntryResponse{}
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[16]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1760,7 @@ func (x *InvalidateEntryResponse) String() string {
 func (*InvalidateEntryResponse) ProtoMessage() {}
 
 func (x *InvalidateEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[16]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1773,7 @@ func (x *InvalidateEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvalidateEntryResponse.ProtoReflect.Descriptor instead.
 func (*InvalidateEntryResponse) Descriptor() ([]byte, []int) {
-	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{16}
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InvalidateEntryResponse) GetNodes() []string {
@@ -1455,7 +1792,7 @@ type DropTenantRequest struct {
 
 func (x *DropTenantRequest) Reset() {
 	*x = DropTenantRequest{}
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[17]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1804,7 @@ func (x *DropTenantRequest) String() string {
 func (*DropTenantRequest) ProtoMessage() {}
 
 func (x *DropTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[17]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1817,7 @@ func (x *DropTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropTenantRequest.ProtoReflect.Descriptor instead.
 func (*DropTenantRequest) Descriptor() ([]byte, []int) {
-	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{17}
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DropTenantRequest) GetTenant() string {
@@ -1500,7 +1837,7 @@ type DropTenantResponse struct {
 
 func (x *DropTenantResponse) Reset() {
 	*x = DropTenantResponse{}
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[18]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1849,7 @@ func (x *DropTenantResponse) String() string {
 func (*DropTenantResponse) ProtoMessage() {}
 
 func (x *DropTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[18]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1862,7 @@ func (x *DropTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropTenantResponse.ProtoReflect.Descriptor instead.
 func (*DropTenantResponse) Descriptor() ([]byte, []int) {
-	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{18}
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DropTenantResponse) GetNodes() []string {
@@ -1545,7 +1882,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[19]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1894,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[19]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1907,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{19}
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DrainRequest) GetNode() string {
@@ -1592,7 +1929,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[20]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1941,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_cluster_proto_msgTypes[20]
+	mi := &file_tenantry_v1_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1954,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{20}
+	return file_tenantry_v1_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DrainResponse) GetNode() string {
@@ -1638,7 +1975,7 @@ var File_tenantry_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_tenantry_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x19tenantry/v1/cluster.proto\x12\vtenantry.v1\x1a\x1egoogle/protobuf/duration.proto\"\xfa\x01\n" +
+	"\x19tenantry/v1/cluster.proto\x12\vtenantry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfa\x01\n" +
 	"\x04Ring\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12#\n" +
@@ -1698,13 +2035,13 @@ const file_tenantry_v1_cluster_proto_rawDesc = "" +
 	"\x13ListMembersResponse\x12-\n" +
 	"\amembers\x18\x01 \x03(\v2\x13.tenantry.v1.MemberR\amembers\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x06R\x05epoch\"|\n" +
+	"\x05epoch\x18\x03 \x01(\x06R\x05epoch\"\xa5\x01\n" +
 	"\x12ListTenantsRequest\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12%\n" +
+	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06prefix\x18\x04 \x01(\tR\x06prefix\"s\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x125\n" +
+	"\x06prefix\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{0,64}$R\x06prefix\"s\n" +
 	"\x13ListTenantsResponse\x124\n" +
 	"\atenants\x18\x01 \x03(\v2\x1a.tenantry.v1.TenantSummaryR\atenants\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe4\x01\n" +
@@ -1715,9 +2052,9 @@ const file_tenantry_v1_cluster_proto_rawDesc = "" +
 	"\aentries\x18\x04 \x01(\x04R\aentries\x12\x14\n" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12-\n" +
 	"\x04idle\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04idle\x12\x18\n" +
-	"\aprimary\x18\a \x01(\bR\aprimary\"*\n" +
-	"\x10GetTenantRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"\x8f\x05\n" +
+	"\aprimary\x18\a \x01(\bR\aprimary\"P\n" +
+	"\x10GetTenantRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\"\xeb\x06\n" +
 	"\x11GetTenantResponse\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
@@ -1741,7 +2078,40 @@ const file_tenantry_v1_cluster_proto_rawDesc = "" +
 	"\x06events\x18\x10 \x01(\x04R\x06events\x12\x1c\n" +
 	"\tevictions\x18\x11 \x01(\x04R\tevictions\x12'\n" +
 	"\x0forigin_requests\x18\x12 \x01(\x04R\x0eoriginRequests\x126\n" +
-	"\tproof_age\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\bproofAge\"\xd9\x01\n" +
+	"\tproof_age\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\bproofAge\x128\n" +
+	"\vcache_stats\x18\x14 \x01(\v2\x17.tenantry.v1.CacheStatsR\n" +
+	"cacheStats\x12\x1a\n" +
+	"\bchannels\x18\x15 \x03(\tR\bchannels\x129\n" +
+	"\vlast_events\x18\x16 \x03(\v2\x18.tenantry.v1.TenantEventR\n" +
+	"lastEvents\x12+\n" +
+	"\x04load\x18\x17 \x01(\v2\x17.tenantry.v1.TenantLoadR\x04load\x12\x1c\n" +
+	"\tpreloaded\x18\x18 \x01(\bR\tpreloaded\"\xf3\x01\n" +
+	"\n" +
+	"CacheStats\x12#\n" +
+	"\rcritical_hits\x18\x01 \x01(\x04R\fcriticalHits\x12'\n" +
+	"\x0fcritical_misses\x18\x02 \x01(\x04R\x0ecriticalMisses\x12%\n" +
+	"\x0ereference_hits\x18\x03 \x01(\x04R\rreferenceHits\x12)\n" +
+	"\x10reference_misses\x18\x04 \x01(\x04R\x0freferenceMisses\x12E\n" +
+	"\x11avg_response_time\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0favgResponseTime\"\xc6\x01\n" +
+	"\n" +
+	"TenantLoad\x12+\n" +
+	"\x03age\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12#\n" +
+	"\rmissing_kinds\x18\x03 \x03(\tR\fmissingKinds\x12\x1a\n" +
+	"\bfailures\x18\x04 \x01(\rR\bfailures\x124\n" +
+	"\bretry_in\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\aretryIn\"\x80\x02\n" +
+	"\vTenantEvent\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x19\n" +
+	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12+\n" +
+	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x1d\n" +
+	"\aversion\x18\x05 \x01(\x04H\x00R\aversion\x88\x01\x01\x12\x16\n" +
+	"\x06effect\x18\x06 \x01(\tR\x06effect\x12\x12\n" +
+	"\x04kind\x18\a \x01(\tR\x04kind\x12\x10\n" +
+	"\x03key\x18\b \x01(\tR\x03key\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reasonB\n" +
+	"\n" +
+	"\b_version\"\x86\x02\n" +
 	"\n" +
 	"TenantKind\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
@@ -1751,15 +2121,16 @@ const file_tenantry_v1_cluster_proto_rawDesc = "" +
 	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\x12\x1a\n" +
 	"\bcomplete\x18\x06 \x01(\bR\bcomplete\x12\x12\n" +
 	"\x04hits\x18\a \x01(\x04R\x04hits\x12\x16\n" +
-	"\x06misses\x18\b \x01(\x04R\x06misses\"V\n" +
-	"\x16InvalidateEntryRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\tR\x03key\"/\n" +
+	"\x06misses\x18\b \x01(\x04R\x06misses\x12+\n" +
+	"\x03ttl\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"\xca\x01\n" +
+	"\x16InvalidateEntryRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\x121\n" +
+	"\x04kind\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Za-z0-9._-]{1,64}$R\x04kind\x12?\n" +
+	"\x03key\x18\x03 \x01(\tB-\xbaH*r( \x01(\x80\x042\x1a^[^\\x00-\\x1f\\x7f-\\x{9f}]*$Z\x01.Z\x02..R\x03key\"/\n" +
 	"\x17InvalidateEntryResponse\x12\x14\n" +
-	"\x05nodes\x18\x01 \x03(\tR\x05nodes\"+\n" +
-	"\x11DropTenantRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"*\n" +
+	"\x05nodes\x18\x01 \x03(\tR\x05nodes\"Q\n" +
+	"\x11DropTenantRequest\x12<\n" +
+	"\x06tenant\x18\x01 \x01(\tB$\xbaH!r\x1f2\x16^[A-Za-z0-9._-]{1,64}$Z\x01.Z\x02..R\x06tenant\"*\n" +
 	"\x12DropTenantResponse\x12\x14\n" +
 	"\x05nodes\x18\x01 \x03(\tR\x05nodes\"\"\n" +
 	"\fDrainRequest\x12\x12\n" +
@@ -1798,7 +2169,7 @@ func file_tenantry_v1_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_tenantry_v1_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tenantry_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tenantry_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tenantry_v1_cluster_proto_goTypes = []any{
 	(TenantState)(0),                // 0: tenantry.v1.TenantState
 	(Member_State)(0),               // 1: tenantry.v1.Member.State
@@ -1816,51 +2187,62 @@ var file_tenantry_v1_cluster_proto_goTypes = []any{
 	(*TenantSummary)(nil),           // 13: tenantry.v1.TenantSummary
 	(*GetTenantRequest)(nil),        // 14: tenantry.v1.GetTenantRequest
 	(*GetTenantResponse)(nil),       // 15: tenantry.v1.GetTenantResponse
-	(*TenantKind)(nil),              // 16: tenantry.v1.TenantKind
-	(*InvalidateEntryRequest)(nil),  // 17: tenantry.v1.InvalidateEntryRequest
-	(*InvalidateEntryResponse)(nil), // 18: tenantry.v1.InvalidateEntryResponse
-	(*DropTenantRequest)(nil),       // 19: tenantry.v1.DropTenantRequest
-	(*DropTenantResponse)(nil),      // 20: tenantry.v1.DropTenantResponse
-	(*DrainRequest)(nil),            // 21: tenantry.v1.DrainRequest
-	(*DrainResponse)(nil),           // 22: tenantry.v1.DrainResponse
-	(*durationpb.Duration)(nil),     // 23: google.protobuf.Duration
+	(*CacheStats)(nil),              // 16: tenantry.v1.CacheStats
+	(*TenantLoad)(nil),              // 17: tenantry.v1.TenantLoad
+	(*TenantEvent)(nil),             // 18: tenantry.v1.TenantEvent
+	(*TenantKind)(nil),              // 19: tenantry.v1.TenantKind
+	(*InvalidateEntryRequest)(nil),  // 20: tenantry.v1.InvalidateEntryRequest
+	(*InvalidateEntryResponse)(nil), // 21: tenantry.v1.InvalidateEntryResponse
+	(*DropTenantRequest)(nil),       // 22: tenantry.v1.DropTenantRequest
+	(*DropTenantResponse)(nil),      // 23: tenantry.v1.DropTenantResponse
+	(*DrainRequest)(nil),            // 24: tenantry.v1.DrainRequest
+	(*DrainResponse)(nil),           // 25: tenantry.v1.DrainResponse
+	(*durationpb.Duration)(nil),     // 26: google.protobuf.Duration
 }
 var file_tenantry_v1_cluster_proto_depIdxs = []int32{
 	3,  // 0: tenantry.v1.Ring.members:type_name -> tenantry.v1.RingMember
 	2,  // 1: tenantry.v1.GetRingResponse.ring:type_name -> tenantry.v1.Ring
 	2,  // 2: tenantry.v1.WatchRingResponse.ring:type_name -> tenantry.v1.Ring
 	1,  // 3: tenantry.v1.Member.state:type_name -> tenantry.v1.Member.State
-	23, // 4: tenantry.v1.Member.in_state:type_name -> google.protobuf.Duration
+	26, // 4: tenantry.v1.Member.in_state:type_name -> google.protobuf.Duration
 	8,  // 5: tenantry.v1.ListMembersResponse.members:type_name -> tenantry.v1.Member
 	13, // 6: tenantry.v1.ListTenantsResponse.tenants:type_name -> tenantry.v1.TenantSummary
 	0,  // 7: tenantry.v1.TenantSummary.state:type_name -> tenantry.v1.TenantState
-	23, // 8: tenantry.v1.TenantSummary.idle:type_name -> google.protobuf.Duration
+	26, // 8: tenantry.v1.TenantSummary.idle:type_name -> google.protobuf.Duration
 	0,  // 9: tenantry.v1.GetTenantResponse.state:type_name -> tenantry.v1.TenantState
-	23, // 10: tenantry.v1.GetTenantResponse.in_state:type_name -> google.protobuf.Duration
-	23, // 11: tenantry.v1.GetTenantResponse.idle:type_name -> google.protobuf.Duration
-	16, // 12: tenantry.v1.GetTenantResponse.kinds:type_name -> tenantry.v1.TenantKind
-	23, // 13: tenantry.v1.GetTenantResponse.proof_age:type_name -> google.protobuf.Duration
-	4,  // 14: tenantry.v1.ClusterService.GetRing:input_type -> tenantry.v1.GetRingRequest
-	6,  // 15: tenantry.v1.ClusterService.WatchRing:input_type -> tenantry.v1.WatchRingRequest
-	9,  // 16: tenantry.v1.ClusterService.ListMembers:input_type -> tenantry.v1.ListMembersRequest
-	11, // 17: tenantry.v1.ClusterService.ListTenants:input_type -> tenantry.v1.ListTenantsRequest
-	14, // 18: tenantry.v1.ClusterService.GetTenant:input_type -> tenantry.v1.GetTenantRequest
-	17, // 19: tenantry.v1.ClusterService.InvalidateEntry:input_type -> tenantry.v1.InvalidateEntryRequest
-	19, // 20: tenantry.v1.ClusterService.DropTenant:input_type -> tenantry.v1.DropTenantRequest
-	21, // 21: tenantry.v1.ClusterService.Drain:input_type -> tenantry.v1.DrainRequest
-	5,  // 22: tenantry.v1.ClusterService.GetRing:output_type -> tenantry.v1.GetRingResponse
-	7,  // 23: tenantry.v1.ClusterService.WatchRing:output_type -> tenantry.v1.WatchRingResponse
-	10, // 24: tenantry.v1.ClusterService.ListMembers:output_type -> tenantry.v1.ListMembersResponse
-	12, // 25: tenantry.v1.ClusterService.ListTenants:output_type -> tenantry.v1.ListTenantsResponse
-	15, // 26: tenantry.v1.ClusterService.GetTenant:output_type -> tenantry.v1.GetTenantResponse
-	18, // 27: tenantry.v1.ClusterService.InvalidateEntry:output_type -> tenantry.v1.InvalidateEntryResponse
-	20, // 28: tenantry.v1.ClusterService.DropTenant:output_type -> tenantry.v1.DropTenantResponse
-	22, // 29: tenantry.v1.ClusterService.Drain:output_type -> tenantry.v1.DrainResponse
-	22, // [22:30] is the sub-list for method output_type
-	14, // [14:22] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	26, // 10: tenantry.v1.GetTenantResponse.in_state:type_name -> google.protobuf.Duration
+	26, // 11: tenantry.v1.GetTenantResponse.idle:type_name -> google.protobuf.Duration
+	19, // 12: tenantry.v1.GetTenantResponse.kinds:type_name -> tenantry.v1.TenantKind
+	26, // 13: tenantry.v1.GetTenantResponse.proof_age:type_name -> google.protobuf.Duration
+	16, // 14: tenantry.v1.GetTenantResponse.cache_stats:type_name -> tenantry.v1.CacheStats
+	18, // 15: tenantry.v1.GetTenantResponse.last_events:type_name -> tenantry.v1.TenantEvent
+	17, // 16: tenantry.v1.GetTenantResponse.load:type_name -> tenantry.v1.TenantLoad
+	26, // 17: tenantry.v1.CacheStats.avg_response_time:type_name -> google.protobuf.Duration
+	26, // 18: tenantry.v1.TenantLoad.age:type_name -> google.protobuf.Duration
+	26, // 19: tenantry.v1.TenantLoad.retry_in:type_name -> google.protobuf.Duration
+	26, // 20: tenantry.v1.TenantEvent.age:type_name -> google.protobuf.Duration
+	26, // 21: tenantry.v1.TenantKind.ttl:type_name -> google.protobuf.Duration
+	4,  // 22: tenantry.v1.ClusterService.GetRing:input_type -> tenantry.v1.GetRingRequest
+	6,  // 23: tenantry.v1.ClusterService.WatchRing:input_type -> tenantry.v1.WatchRingRequest
+	9,  // 24: tenantry.v1.ClusterService.ListMembers:input_type -> tenantry.v1.ListMembersRequest
+	11, // 25: tenantry.v1.ClusterService.ListTenants:input_type -> tenantry.v1.ListTenantsRequest
+	14, // 26: tenantry.v1.ClusterService.GetTenant:input_type -> tenantry.v1.GetTenantRequest
+	20, // 27: tenantry.v1.ClusterService.InvalidateEntry:input_type -> tenantry.v1.InvalidateEntryRequest
+	22, // 28: tenantry.v1.ClusterService.DropTenant:input_type -> tenantry.v1.DropTenantRequest
+	24, // 29: tenantry.v1.ClusterService.Drain:input_type -> tenantry.v1.DrainRequest
+	5,  // 30: tenantry.v1.ClusterService.GetRing:output_type -> tenantry.v1.GetRingResponse
+	7,  // 31: tenantry.v1.ClusterService.WatchRing:output_type -> tenantry.v1.WatchRingResponse
+	10, // 32: tenantry.v1.ClusterService.ListMembers:output_type -> tenantry.v1.ListMembersResponse
+	12, // 33: tenantry.v1.ClusterService.ListTenants:output_type -> tenantry.v1.ListTenantsResponse
+	15, // 34: tenantry.v1.ClusterService.GetTenant:output_type -> tenantry.v1.GetTenantResponse
+	21, // 35: tenantry.v1.ClusterService.InvalidateEntry:output_type -> tenantry.v1.InvalidateEntryResponse
+	23, // 36: tenantry.v1.ClusterService.DropTenant:output_type -> tenantry.v1.DropTenantResponse
+	25, // 37: tenantry.v1.ClusterService.Drain:output_type -> tenantry.v1.DrainResponse
+	30, // [30:38] is the sub-list for method output_type
+	22, // [22:30] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_tenantry_v1_cluster_proto_init() }
@@ -1868,13 +2250,14 @@ func file_tenantry_v1_cluster_proto_init() {
 	if File_tenantry_v1_cluster_proto != nil {
 		return
 	}
+	file_tenantry_v1_cluster_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tenantry_v1_cluster_proto_rawDesc), len(file_tenantry_v1_cluster_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -70,13 +70,16 @@ type ClusterServiceClient interface {
 	// them, by name, in pages.
 	ListTenants(context.Context, *v1.ListTenantsRequest) (*v1.ListTenantsResponse, error)
 	// GetTenant describes one tenant as an owner has it; one that is not active
-	// is described as cold.
+	// is described as cold, and stays so. It goes through all of its entries.
 	GetTenant(context.Context, *v1.GetTenantRequest) (*v1.GetTenantResponse, error)
 	// InvalidateEntry makes an entry known old on every owner, as an event would:
-	// the next read asks the origin. Idempotent.
+	// the next read asks the origin. Of a tenant that is not active there is
+	// nothing to make old. invalid_argument for an on-demand kind, of which
+	// nothing is kept. Idempotent.
 	InvalidateEntry(context.Context, *v1.InvalidateEntryRequest) (*v1.InvalidateEntryResponse, error)
 	// DropTenant drops everything of a tenant on every node. It is activated
-	// again by its next request. Idempotent.
+	// again by its next request, one that is preloaded at once. Reads in flight
+	// are answered. Idempotent.
 	DropTenant(context.Context, *v1.DropTenantRequest) (*v1.DropTenantResponse, error)
 	// Drain makes a node hand over its tenants and leave the ring; the process
 	// goes on and forwards. It returns once draining has begun: ListMembers shows
@@ -247,13 +250,16 @@ type ClusterServiceHandler interface {
 	// them, by name, in pages.
 	ListTenants(context.Context, *v1.ListTenantsRequest) (*v1.ListTenantsResponse, error)
 	// GetTenant describes one tenant as an owner has it; one that is not active
-	// is described as cold.
+	// is described as cold, and stays so. It goes through all of its entries.
 	GetTenant(context.Context, *v1.GetTenantRequest) (*v1.GetTenantResponse, error)
 	// InvalidateEntry makes an entry known old on every owner, as an event would:
-	// the next read asks the origin. Idempotent.
+	// the next read asks the origin. Of a tenant that is not active there is
+	// nothing to make old. invalid_argument for an on-demand kind, of which
+	// nothing is kept. Idempotent.
 	InvalidateEntry(context.Context, *v1.InvalidateEntryRequest) (*v1.InvalidateEntryResponse, error)
 	// DropTenant drops everything of a tenant on every node. It is activated
-	// again by its next request. Idempotent.
+	// again by its next request, one that is preloaded at once. Reads in flight
+	// are answered. Idempotent.
 	DropTenant(context.Context, *v1.DropTenantRequest) (*v1.DropTenantResponse, error)
 	// Drain makes a node hand over its tenants and leave the ring; the process
 	// goes on and forwards. It returns once draining has begun: ListMembers shows

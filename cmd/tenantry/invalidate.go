@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
+	"github.com/tenantry/tenantry/rpc/client"
+)
+
+func invalidateCommand() *cobra.Command {
+	var a access
+	var all bool
+	c := &cobra.Command{
+		Use:   "invalidate [TENANT [KIND KEY]] [--all]",
+		Short: "Make an entry known old, or drop what is kept of a tenant, or of all",
+		Long: `With a kind and a key, the entry's next read asks the origin. With --all,
+everything of the tenant is dropped, or without a tenant, of every tenant that
+is active: each is read anew with its next request. --timeout counts for each
+call.`,
+		Example: "  tenantry invalidate 123 credit-config crm.leads.create\n  tenantry invalidate 123 --all\n  tenantry invalidate --all",
+		Args: func(_ *cobra.Command, args []string) error {
+			if all && len(args) > 1 || !all && len(args) != 3 {
+				return errors.New("invalidate TENANT KIND KEY, invalidate TENANT --all, or invalidate --all")
+			}
+			return nil
+		},
+	}
+	a.flags(c)
+	c.Flags().BoolVar(&all, "all", false, "drop everything of the tenant, or of all active ones")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch len(args) {
+		case 3:
+			return a.invalidateEntry(c, args[0], args[1], args[2])
+		case 1:
+			return a.dropTenant(c, args[0])
+		}
+		return a.dropAll(c)
+	}
+	return c
+}
+
+func (a *access) invalidateEntry(c *cobra.Command, tenant, kind, key string) error {
+	nodes, err := ask(c, a, func(ctx context.Context, n *client.Client) ([]string, error) {
+		return n.Invalidate(ctx, tenant, kind, key)
+	})
+	if err != nil {
+		return err
+	}
+	if a.output == "json" {
+		return printMessage(c.OutOrStdout(), &tenantryv1.InvalidateEntryResponse{Nodes: nodes})
+	}
+	return printDone(c.OutOrStdout(), "invalidated", tenant, nodes)
+}
+
+func (a *access) dropTenant(c *cobra.Command, tenant string) error {
+	nodes, err := ask(c, a, func(ctx context.Context, n *client.Client) ([]string, error) { return n.Drop(ctx, tenant) })
+	if err != nil {
+		return err
+	}
+	if a.output == "json" {
+		return printMessage(c.OutOrStdout(), &tenantryv1.DropTenantResponse{Nodes: nodes})
+	}
+	return printDone(c.OutOrStdout(), "dropped", tenant, nodes)
+}
+
+func printDone(w io.Writer, done, tenant string, nodes []string) error {
+	text := tenant + " is not active: nothing is kept of it"
+	if len(nodes) > 0 {
+		text = done + " on " + strings.Join(nodes, ", ")
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
+// dropAll drops every tenant that is active, one after the other: their next
+// requests all read the origin.
+func (a *access) dropAll(c *cobra.Command) error {
+	node, err := a.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
+	defer cancel()
+	all, err := listTenants(ctx, node, "")
+	if err != nil {
+		return a.failed(err)
+	}
+	p := newProgress(c.ErrOrStderr(), len(all.GetTenants()))
+	dropped, err := a.dropEach(c.Context(), node, all.GetTenants(), p)
+	p.end()
+	if err != nil {
+		return a.failed(fmt.Errorf("after %d of %d tenants: %w", dropped, len(all.GetTenants()), err))
+	}
+	if a.output == "json" {
+		return printJSON(c.OutOrStdout(), map[string]int{"tenants": dropped})
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "dropped %d tenants\n", dropped)
+	return err
+}
+
+// dropEach drops tenants, and returns how many of them were still active.
+func (a *access) dropEach(ctx context.Context, node *client.Client, tenants []*tenantryv1.TenantSummary, p *progress) (dropped int, err error) {
+	one := func(tenant string) ([]string, error) {
+		ctx, cancel := context.WithTimeout(ctx, a.timeout)
+		defer cancel()
+		return node.Drop(ctx, tenant)
+	}
+	for _, t := range tenants {
+		nodes, err := one(t.GetTenant())
+		if err != nil {
+			return dropped, err
+		}
+		if len(nodes) > 0 {
+			dropped++
+		}
+		p.step()
+	}
+	return dropped, nil
+}
+
+// progress is a line on a terminal that says how far a command is. On anything
+// else it says nothing.
+type progress struct {
+	w           io.Writer // nil: no terminal, or ended
+	done, total int
+}
+
+func newProgress(w io.Writer, total int) *progress {
+	f, ok := w.(*os.File)
+	if !ok {
+		return &progress{}
+	}
+	if about, err := f.Stat(); err != nil || about.Mode()&os.ModeCharDevice == 0 {
+		return &progress{}
+	}
+	return &progress{w: w, total: total}
+}
+
+// progressEvery is how many steps there are to one that is shown.
+const progressEvery = 50
+
+func (p *progress) step() {
+	if p.done++; p.w != nil && p.done%progressEvery == 0 {
+		fmt.Fprintf(p.w, "\rdropped %d of %d tenants", p.done, p.total)
+	}
+}
+
+// end makes room for what is printed next.
+func (p *progress) end() {
+	if p.w != nil && p.done >= progressEvery {
+		fmt.Fprintln(p.w)
+	}
+	p.w = nil
+}
