@@ -63,6 +63,17 @@ bench: ## Compare a node with its yardsticks, as docs/performance.md does (BENCH
 fuzz: ## Run every fuzz target for FUZZTIME (5s), stopping at the first finding
 	@bash .ci/fuzz $(FUZZTIME)
 
+.PHONY: chaos
+chaos: build ## Try for ten minutes to catch a node breaking its promise (ARGS='--help')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos --binary bin/tenantry $(ARGS)
+
+.PHONY: mutations
+mutations: ## Show that chaos catches a node that breaks a rule (ARGS='--seeds 3')
+	@bash .ci/prepare-tests
+	go build -trimpath -buildvcs=false -tags mutation -o bin/tenantry-mutation ./cmd/tenantry
+	go run ./cmd/chaos mutations --binary bin/tenantry-mutation $(ARGS)
+
 .PHONY: demo
 demo: build ## Run everything in one process, with requests to copy (ARGS='--help')
 	./bin/tenantry demo $(ARGS)

@@ -1,0 +1,138 @@
+// Command chaos tries to catch a node of Tenantry breaking its promise: it runs a
+// real node, a real Redis and an origin under faults, and checks every answer.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/spf13/cobra"
+
+	"github.com/tenantry/tenantry/cmd/chaos/nemesis"
+	"github.com/tenantry/tenantry/cmd/chaos/trial"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run returns the exit status: 0, 1 if the promise was broken or liveness missed,
+// 2 if nothing is known.
+func run(args []string, out, errs io.Writer) int {
+	logging.Disable() // go-redis writes each failed dial to stderr
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c := command()
+	c.SetArgs(args)
+	c.SetOut(out)
+	c.SetErr(errs)
+	err := c.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errBroken):
+		return 1
+	default:
+		fmt.Fprintln(errs, "chaos:", err)
+		return 2
+	}
+}
+
+var errBroken = errors.New("the promise was broken")
+
+// defaults returns what "make chaos" does but for its length: everything that the
+// promise depends on as a node has it by default, but for shorter TTLs.
+func defaults() trial.Config {
+	return trial.Config{
+		Seed: 1, For: 10 * time.Minute, Tenants: 1000, Hot: 10, Writes: 40, Reads: 1500, Readers: 48, Dawdling: 10,
+		Heartbeat: time.Second, ProofTTL: 3 * time.Second, Bound: 4 * time.Second, TTL: time.Minute, MaxStale: 5 * time.Second,
+		Hold: 6 * time.Second, Quiet: 9 * time.Second,
+	}
+}
+
+func command() *cobra.Command {
+	cfg := defaults()
+	var output, keep string
+	var faults []string
+	c := &cobra.Command{
+		Use:   "chaos",
+		Short: "Try to catch a node breaking its promise",
+		Long: `Starts a node, a redis-server, an origin and proxies between them; changes items,
+publishes, and reads; brings faults, one at a time; and checks every answer against
+what the origin really had. Exit status 1 if an answer broke the promise or too few
+were fresh, with the seed and the shortest history; 2 if the run itself failed.
+
+Faults: ` + strings.Join(nemesis.Names(), ", "),
+		Example:       "  chaos --for 10m --seed 7\n  chaos --for 1m --faults bus-freeze,node-stop -o json",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := nemesis.Check(faults); err != nil {
+				return err
+			}
+			cfg.Faults = faults
+			return try(c, cfg, output, keep)
+		},
+	}
+	f := c.Flags()
+	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "what changes, reads and faults follow from")
+	f.DurationVar(&cfg.For, "for", cfg.For, "how long")
+	f.IntVar(&cfg.Tenants, "tenants", cfg.Tenants, "how many tenants")
+	f.IntVar(&cfg.Hot, "hot", cfg.Hot, "how many of them get most of the changes")
+	f.Float64Var(&cfg.Writes, "writes", cfg.Writes, "changes per second")
+	f.Float64Var(&cfg.Reads, "reads", cfg.Reads, "requests per second; a quarter are batches of 24")
+	f.IntVar(&cfg.Dawdling, "dawdling", cfg.Dawdling, "how many of a thousand good origin answers are slow")
+	f.IntVar(&cfg.Readers, "readers", cfg.Readers, "requests at the same time")
+	f.StringSliceVar(&faults, "faults", nil, "the types of faults; default: all")
+	f.DurationVar(&cfg.Hold, "hold", cfg.Hold, "about how long a fault lasts")
+	f.DurationVar(&cfg.Quiet, "quiet", cfg.Quiet, "the time between two")
+	f.BoolVar(&cfg.Overlap, "overlap", false, "bring faults of node, bus and origin at the same time")
+	f.DurationVar(&cfg.Bound, "bound", cfg.Bound, "the node's coherence.bound")
+	f.DurationVar(&cfg.ProofTTL, "proof-ttl", cfg.ProofTTL, "the node's coherence.proof_ttl")
+	f.DurationVar(&cfg.Heartbeat, "heartbeat", cfg.Heartbeat, "the node's redis.heartbeat")
+	f.DurationVar(&cfg.TTL, "ttl", cfg.TTL, "the ttl of critical kinds")
+	f.DurationVar(&cfg.MaxStale, "max-stale", cfg.MaxStale, "the max_stale of critical kinds")
+	f.StringVar(&cfg.Binary, "binary", "bin/tenantry", "the node's")
+	f.StringVar(&keep, "keep", "", "a folder for configurations and logs; default: a temporary one")
+	f.StringVarP(&output, "output", "o", "text", "text or json")
+	c.AddCommand(mutationsCommand())
+	return c
+}
+
+func try(c *cobra.Command, cfg trial.Config, output, keep string) error {
+	cfg.Dir = keep
+	if keep == "" {
+		dir, err := os.MkdirTemp("", "chaos")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		cfg.Dir = dir
+	}
+	if err := absolute(&cfg); err != nil {
+		return err
+	}
+	res, err := trial.Run(c.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	if output == "json" {
+		e := json.NewEncoder(c.OutOrStdout())
+		e.SetIndent("", "  ")
+		err = e.Encode(res)
+	} else {
+		err = res.Print(c.OutOrStdout())
+	}
+	if err == nil && !res.Good() {
+		err = errBroken
+	}
+	return err
+}

@@ -1,0 +1,192 @@
+package trial
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/tenantry/tenantry/cmd/chaos/history"
+)
+
+// summary counts the reads of a run.
+type summary struct {
+	*run
+	res    *Result
+	faults []history.Fault
+	phases map[string]*Phase
+	quiet, settled,
+	after Share
+}
+
+func newSummary(r *run, res *Result) *summary {
+	s := &summary{run: r, res: res, faults: r.log.Faults(), phases: make(map[string]*Phase)}
+	s.quiet = Share{Name: "critical reads FRESH from memory, no fault active", Least: 0.99}
+	s.settled = Share{Name: "the same, of entries that did not just change", Least: 0.999}
+	s.after = Share{Name: "the same, from 5 s after a fault on", Least: 0.99}
+	for _, f := range s.faults {
+		s.phase(f.Type).Times++
+	}
+	return s
+}
+
+func (s *summary) phase(name string) *Phase {
+	p := s.phases[name]
+	if p == nil {
+		p = &Phase{Name: name}
+		s.phases[name] = p
+	}
+	return p
+}
+
+// active returns what was going on during a read: the type of the fault, or the
+// name of a phase without one; and the time since the last one ended.
+func (s *summary) active(r *history.Read) (name string, since time.Duration) {
+	name, since = phaseQuiet, history.Never
+	last := sort.Search(len(s.faults), func(i int) bool { return s.faults[i].Start > r.Done })
+	for i := last - 1; i >= 0 && i >= last-8; i-- { // no more overlap
+		f := &s.faults[i]
+		switch {
+		case f.End < r.Sent:
+			since = min(since, r.Sent-f.End)
+		case name == phaseQuiet:
+			name = f.Type
+		default:
+			name = phaseMany
+		}
+	}
+	if name == phaseQuiet && since < recovery {
+		name = phaseAfter
+	}
+	return name, since
+}
+
+// warmUp is how long a run takes to begin.
+const warmUp = 3 * time.Second
+
+func (s *summary) add(r *history.Read) {
+	name, since := s.active(r)
+	kind := &s.log.Kinds[s.log.Entries[r.Entry].Kind]
+	s.phase(name).add(r, kind.Critical)
+	s.age(r)
+	if !kind.Critical || !r.Plain() || r.Sent < warmUp {
+		return
+	}
+	fresh := r.Answered() && r.State == history.Fresh && (r.Source == history.FromMemory || r.Source == history.FromEvent || r.Way == history.REST)
+	switch {
+	case name != phaseQuiet:
+		return
+	case since < recovery+s.Quiet:
+		s.after.count(fresh, r)
+	}
+	s.quiet.count(fresh, r)
+	if !s.unsettled(r) {
+		s.settled.count(fresh, r)
+	}
+}
+
+func (s *Share) count(part bool, r *history.Read) {
+	s.Of++
+	if part {
+		s.Part++
+		return
+	}
+	if s.Others == nil {
+		s.Others = make(map[string]int)
+	}
+	other := r.Result.String()
+	if r.Answered() {
+		other = r.State.String() + " from " + r.Source.String()
+	}
+	s.Others[other]++
+}
+
+func (p *Phase) add(r *history.Read, critical bool) {
+	p.Reads++
+	switch r.State {
+	case history.Fresh:
+		p.Fresh++
+	case history.Provisional:
+		p.Provisional++
+	case history.Stale:
+		p.Stale++
+	}
+	asked, answered := &p.Reference, &p.ReferenceAnswered
+	if critical {
+		asked, answered = &p.Critical, &p.CriticalAnswered
+	}
+	*asked++
+	if r.Answered() {
+		*answered++
+	} else {
+		p.Failed++
+	}
+}
+
+// settling is how long after a change an entry may have to be asked for: its
+// event may only invalidate it, or have to be confirmed.
+const settling = 2 * time.Second
+
+// unsettled says that the entry changed, or an event told of it, just before.
+func (s *summary) unsettled(r *history.Read) (yes bool) {
+	s.log.Items[s.log.Entries[r.Entry].Item].View(func(commits []history.Commit, events []history.Event) {
+		for i := len(commits) - 1; i >= 0 && !yes && commits[i].At > r.Sent-settling; i-- {
+			yes = commits[i].At < r.Done
+		}
+		for i := len(events) - 1; i >= 0 && !yes; i-- {
+			yes = events[i].First < r.Done && events[i].Acked > r.Sent-settling
+		}
+	})
+	return yes
+}
+
+// age notes the oldest FRESH answer.
+func (s *summary) age(r *history.Read) {
+	if r.State != history.Fresh || r.Result != history.Value {
+		return
+	}
+	s.log.Items[s.log.Entries[r.Entry].Item].View(func(commits []history.Commit, _ []history.Event) {
+		if commits[len(commits)-1].Number == r.Number {
+			return
+		}
+		i := slices.IndexFunc(commits, func(c history.Commit) bool { return c.Number == r.Number })
+		if i < 0 {
+			return
+		}
+		told := history.Never
+		for _, c := range commits[i+1:] {
+			told = min(told, c.Acked)
+		}
+		if told != history.Never {
+			s.res.oldest = max(s.res.oldest, r.Sent-max(told, commits[i+1].At))
+		}
+		if told > r.Sent {
+			s.res.unannounced = max(s.res.unannounced, r.Sent-commits[i+1].At)
+		}
+	})
+}
+
+// end puts the phases in order: the quiet first.
+func (s *summary) end() {
+	order := func(p Phase) string {
+		switch p.Name {
+		case phaseQuiet:
+			return "0"
+		case phaseAfter:
+			return "1"
+		}
+		return p.Name
+	}
+	for _, p := range s.phases {
+		s.res.Reads += p.Reads
+		s.res.Phases = append(s.res.Phases, *p)
+	}
+	slices.SortFunc(s.res.Phases, func(a, b Phase) int {
+		if order(a) < order(b) {
+			return -1
+		}
+		return 1
+	})
+	s.res.Liveness = []Share{s.quiet, s.settled, s.after}
+	s.res.OldestFresh = s.res.oldest.Round(time.Millisecond).String()
+	s.res.OldestUnannounced = s.res.unannounced.Round(time.Millisecond).String()
+}

@@ -1,0 +1,195 @@
+package trial
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenantry/tenantry/cmd/chaos/checker"
+	"github.com/tenantry/tenantry/cmd/chaos/history"
+	"github.com/tenantry/tenantry/cmd/chaos/nemesis"
+	"github.com/tenantry/tenantry/cmd/chaos/origin"
+	"github.com/tenantry/tenantry/cmd/chaos/traffic"
+	"github.com/tenantry/tenantry/cmd/chaos/world"
+)
+
+// Config says what a run is like. Every field is required but those that say
+// otherwise.
+type Config struct {
+	// Binary is the node's, Dir gets its configuration and the logs.
+	Binary, Dir string
+	// Seed decides about changes, reads and faults, though not about when the
+	// machine does what.
+	Seed uint64
+	// For is how long the run is.
+	For time.Duration
+	// Tenants is how many there are, Hot how many of them get most changes and a
+	// third of the reads.
+	Tenants, Hot int
+	// Writes and Reads are per second; a batch is one read here.
+	Writes, Reads float64
+	// Dawdling is the part of the origin's good answers, per thousand, that are slow.
+	Dawdling int
+	// Readers is how many read at the same time.
+	Readers int
+	// Heartbeat, ProofTTL, Bound, TTL and MaxStale are the node's; the last two of
+	// its critical kinds.
+	Heartbeat, ProofTTL, Bound, TTL, MaxStale time.Duration
+	// Faults are the types to bring; none: all.
+	Faults []string
+	// Hold is about how long a fault lasts, Quiet the time between two.
+	Hold, Quiet time.Duration
+	// Overlap brings faults of node, bus and origin at the same time.
+	Overlap bool
+	// Mutation is the rule that the node is to break; empty: none.
+	Mutation string
+	// Until ends the run at the first violation of one of these rules.
+	Until []checker.Rule
+}
+
+// maxViolations bounds those that are kept.
+const maxViolations = 20
+
+// checkInterval is how often the checker looks at what is new.
+const checkInterval = 200 * time.Millisecond
+
+// run is one run.
+type run struct {
+	Config
+	log     *history.Log
+	origin  *origin.Origin
+	world   *world.World
+	checker *checker.Checker
+	checked int
+	broken  int
+	byRule  map[string]int
+	found   []*checker.Violation
+	hot     []int
+	rest    []int
+}
+
+// Run runs. An error means that the world could not be had or went to pieces:
+// nothing is known of the promise then.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	r := &run{Config: cfg, byRule: make(map[string]int), log: history.NewLog(origin.Kinds(cfg.TTL, cfg.MaxStale))}
+	r.origin = origin.New(r.log, cfg.Tenants, cfg.Dawdling)
+	r.checker = checker.New(r.log, cfg.Bound)
+	for i, item := range r.log.Items {
+		if !r.isHot(item.Tenant) {
+			r.rest = append(r.rest, i)
+		} else {
+			r.hot = append(r.hot, i)
+		}
+	}
+	var err error
+	r.world, err = world.New(ctx, world.Config{
+		Binary: cfg.Binary, Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
+		Heartbeat: cfg.Heartbeat, ProofTTL: cfg.ProofTTL, Bound: cfg.Bound,
+	})
+	defer r.world.Close()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.drive(ctx); err != nil {
+		return nil, err
+	}
+	r.check(true)
+	return r.result(), nil
+}
+
+// isHot says whether a tenant is one of those that change most.
+func (r *run) isHot(tenant string) bool {
+	for t := range r.Hot {
+		if tenant == origin.Tenant(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// drive lets everybody do their part until the time is over.
+func (r *run) drive(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	timer := time.AfterFunc(r.For, cancel)
+	defer timer.Stop()
+	var readers sync.WaitGroup
+	readers.Go(func() { r.readers().Run(ctx, r.Seed) })
+	g.Go(func() error { readers.Wait(); return nil })
+	g.Go(func() error { r.writer().Run(ctx, r.Seed, time.Second); return nil })
+	g.Go(func() error { return r.nemesis().Run(ctx, r.Seed) })
+	g.Go(func() error {
+		for world.Pause(ctx, checkInterval) {
+			if r.check(false); r.breaks(r.Until) {
+				cancel()
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// hotShare is the part of the reads, in percent, that goes to the hot tenants;
+// of the changes it is twice that.
+const hotShare = 35
+
+func (r *run) readers() *traffic.Readers {
+	return &traffic.Readers{
+		Log: r.log, Origin: r.origin, Node: r.world.Node, Count: r.Readers, PerSecond: r.Reads,
+		Tenant: func(random *rand.Rand) string {
+			if random.IntN(100) < hotShare {
+				return origin.Tenant(random.IntN(r.Hot))
+			}
+			return origin.Tenant(random.IntN(r.Tenants))
+		},
+	}
+}
+
+func (r *run) writer() *traffic.Writer {
+	return &traffic.Writer{
+		Log: r.log, Origin: r.origin, Bus: r.world.Bus, PerSecond: r.Writes, Late: r.Bound, Silent: r.TTL < r.For,
+		Choose: func(random *rand.Rand) int {
+			if len(r.rest) == 0 || random.IntN(100) < 2*hotShare {
+				return r.hot[random.IntN(len(r.hot))]
+			}
+			return r.rest[random.IntN(len(r.rest))]
+		},
+	}
+}
+
+func (r *run) nemesis() *nemesis.Nemesis {
+	return &nemesis.Nemesis{
+		World: r.world, Origin: r.origin, Log: r.log, Types: r.Faults, Hold: r.Hold, Quiet: r.Quiet,
+		Overlap: r.Overlap, Flooded: origin.Tenant(0),
+	}
+}
+
+// check checks the reads that are new. Those of the last moments wait, unless
+// they are the last of the run: what they depend on may be being recorded.
+func (r *run) check(all bool) {
+	reads := r.log.Reads(r.checked)
+	horizon := r.log.Now() - r.Bound/2
+	for i := range reads {
+		if !all && reads[i].Done > horizon {
+			reads = reads[:i]
+			break
+		}
+		if v := r.checker.Check(&reads[i]); v != nil {
+			r.byRule[string(v.Rule)]++
+			if r.broken++; len(r.found) < maxViolations {
+				r.found = append(r.found, v)
+			}
+		}
+	}
+	r.checked += len(reads)
+}
+
+// breaks says whether one of the rules was broken.
+func (r *run) breaks(rules []checker.Rule) bool {
+	return slices.ContainsFunc(rules, func(rule checker.Rule) bool { return r.byRule[string(rule)] > 0 })
+}

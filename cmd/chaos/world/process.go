@@ -1,0 +1,100 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// process is a program that can be started again with the same arguments.
+type process struct {
+	path, dir, log string
+	args, env      []string
+	cmd            *exec.Cmd
+}
+
+// start starts it. What it writes is appended to its log.
+func (p *process) start() error {
+	out, err := os.OpenFile(filepath.Join(p.dir, p.log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	// Not bound to a context: it is ended by kill, on every way out.
+	p.cmd = exec.CommandContext(context.Background(), p.path, p.args...) //nolint:gosec // the caller's own flags
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, out, out
+	p.cmd.Env = append(os.Environ(), p.env...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return p.cmd.Start()
+}
+
+// kill kills it and waits for its end.
+func (p *process) kill() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
+	p.cmd = nil
+}
+
+func (p *process) signal(s syscall.Signal) {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(s)
+	}
+}
+
+// freePort returns a port of the loopback that nobody listens on, below those
+// that connections get: one that is dialed while its server is down could
+// otherwise be connected with itself, and the server not listen again.
+func freePort() (port string, err error) {
+	for range 100 {
+		port = strconv.Itoa(10_000 + rand.IntN(20_000))
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+			return port, l.Close()
+		}
+	}
+	return "", err
+}
+
+var errSilent = errors.New("does not listen")
+
+// await waits until an address is listened on.
+func await(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	for {
+		if c, err := dialer.DialContext(ctx, "tcp", addr); err == nil {
+			return c.Close()
+		}
+		if !Pause(ctx, pollInterval) {
+			return errSilent
+		}
+	}
+}
+
+const (
+	// startTimeout is for a busy machine.
+	startTimeout = 20 * time.Second
+	pollInterval = 5 * time.Millisecond
+)
+
+// Pause waits, or returns false if ctx ends first.
+func Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
