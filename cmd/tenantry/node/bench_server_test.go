@@ -25,7 +25,7 @@ import (
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
 )
 
-// Benchmarks that measure a server start it as a process of its own, this
+// What measures a server starts it as a process of its own, this
 // binary once more, so that the CPU time it uses is the server's alone. These
 // variables of the environment tell it what to be.
 const (
@@ -63,7 +63,7 @@ func serveNode() {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer cancel()
-		answerMeter(n.RPC())
+		answerMeter(n.RPC(), n.Admin())
 	}()
 	if err := n.Run(ctx); err != nil {
 		panic(err)
@@ -81,10 +81,10 @@ func serveBare() {
 	answerMeter(l.Addr().String())
 }
 
-// answerMeter prints the address, and then, for each line that comes, the CPU
+// answerMeter prints the addresses, and then, for each line that comes, the CPU
 // time the process has used so far in nanoseconds.
-func answerMeter(addr string) {
-	fmt.Println(addr)
+func answerMeter(addresses ...string) {
+	fmt.Println(strings.Join(addresses, " "))
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var u syscall.Rusage
 		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
@@ -133,12 +133,13 @@ func (h *bareHandler) BatchGet(_ context.Context, req *tenantryv1.BatchGetReques
 
 // process is a server that was started.
 type process struct {
-	url string
-	in  interface{ Write([]byte) (int, error) }
-	out *bufio.Scanner
+	url   string
+	admin string // host:port; empty if it has none
+	in    interface{ Write([]byte) (int, error) }
+	out   *bufio.Scanner
 }
 
-func startProcess(b *testing.B, env ...string) *process {
+func startProcess(b testing.TB, env ...string) *process {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), "GOGC="+collectAt), env...)
@@ -156,11 +157,12 @@ func startProcess(b *testing.B, env ...string) *process {
 	}
 	b.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
 	p := &process{in: in, out: bufio.NewScanner(out)}
-	p.url = "http://" + p.line(b)
+	rpc, admin, _ := strings.Cut(p.line(b), " ")
+	p.url, p.admin = "http://"+rpc, admin
 	return p
 }
 
-func (p *process) line(b *testing.B) string {
+func (p *process) line(b testing.TB) string {
 	b.Helper()
 	if !p.out.Scan() {
 		b.Fatalf("the server's process has ended: %v", p.out.Err())
@@ -169,7 +171,7 @@ func (p *process) line(b *testing.B) string {
 }
 
 // cpu returns the CPU time that the process has used.
-func (p *process) cpu(b *testing.B) time.Duration {
+func (p *process) cpu(b testing.TB) time.Duration {
 	b.Helper()
 	if _, err := p.in.Write([]byte("\n")); err != nil {
 		b.Fatal(err)
