@@ -31,7 +31,7 @@ build: ## Build bin/tenantry
 .PHONY: test
 test: ## Run all tests under the race detector (installs redis-server if it may)
 	@bash .ci/prepare-tests
-	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./...
+	@bash .ci/test $(TEST_TIMEOUT)
 
 .PHONY: lint
 lint: ## Check style, layering, formatting, go.mod

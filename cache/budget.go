@@ -22,6 +22,7 @@ func (t *Tenant) put(s *store, e *entry) bool {
 	} else {
 		t.cache.entries[s.kind.Class].Add(1)
 	}
+	s.edits++
 	table.put(at, e)
 	return true
 }
@@ -58,6 +59,7 @@ func (t *Tenant) drop(s *store, hash uint32, key string) {
 func (t *Tenant) removeAt(s *store, table *table, at int) {
 	t.charge(-table.slots[at].Load().charge())
 	t.cache.entries[s.kind.Class].Add(-1)
+	s.edits++
 	table.remove(at)
 }
 

@@ -55,7 +55,7 @@ func (t *Tenant) keep(s *store, f fill) (kept, below bool) {
 		floor = f.version
 	}
 	t.settled(old)
-	return t.put(s, t.newEntry(s, &f, floor)), false
+	return t.renew(s, old, t.newEntry(s, &f, floor)), false
 }
 
 // suspect notes that a document below the floor was seen: it is read again

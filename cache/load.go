@@ -18,6 +18,9 @@ type load struct {
 	pageStart  instant    // of the page in flight
 	pageGen    generation // when it began
 	pages      int
+	etag       string              // of the earlier list that was asked about
+	edits      uint64              // of the store when the last page was kept
+	mixed      bool                // something of the list was not kept as it is
 	keys       map[string]struct{} // listed so far
 }
 
@@ -42,8 +45,8 @@ func (t *Tenant) Load(ctx context.Context, kind *Kind) error {
 		if err != nil || l == nil {
 			return err
 		}
-		err = t.cache.source.List(ctx, t.name, kind, func(docs []Document) error { return t.page(s, l, docs) })
-		if again := t.endLoad(s, l, err); !again {
+		etag, err := t.cache.source.List(ctx, t.name, kind, l.etag, func(docs []Document) error { return t.page(s, l, docs) })
+		if again := t.endLoad(s, l, etag, err); !again {
 			return listFault(t.name, kind, err)
 		}
 	}
@@ -51,7 +54,7 @@ func (t *Tenant) Load(ctx context.Context, kind *Kind) error {
 }
 
 func listFault(tenant string, kind *Kind, err error) error {
-	if err == nil {
+	if err == nil || errors.Is(err, ErrNotModified) {
 		return nil
 	}
 	return fmt.Errorf("list %s of tenant %s: %w", kind.Name, tenant, err)
@@ -85,7 +88,7 @@ func (t *Tenant) tryLoad(kind *Kind) (l *load, s *store, other <-chan struct{}) 
 	now, g := t.cache.clock.now(), t.generation()
 	l = &load{
 		done: make(chan struct{}), marks: map[string]bool{}, keys: map[string]struct{}{},
-		generation: g, start: now, pageStart: now, pageGen: g,
+		generation: g, start: now, pageStart: now, pageGen: g, etag: s.listETag(),
 	}
 	s.load = l
 	t.requests++
@@ -110,7 +113,7 @@ func (t *Tenant) page(s *store, l *load, docs []Document) error {
 	if l.pages++; l.pages > 1 {
 		t.requests++
 	}
-	l.pageStart, l.pageGen = t.cache.clock.now(), t.generation()
+	l.pageStart, l.pageGen, l.edits = t.cache.clock.now(), t.generation(), s.edits
 	return nil
 }
 
@@ -130,7 +133,9 @@ func (t *Tenant) keepListed(s *store, l *load, d *Document) {
 			return
 		}
 	}
-	if kept, below := t.keep(s, f); !kept && !below && s.entry(f.hash, d.Key) == nil {
+	kept, below := t.keep(s, f)
+	l.mixed = l.mixed || !kept
+	if !kept && !below && s.entry(f.hash, d.Key) == nil {
 		l.incomplete = true // it does not fit
 	}
 	t.followUp(s, d.Key, false)
@@ -154,7 +159,7 @@ func (t *Tenant) vouched(s *store, old *entry, f *fill) *entry {
 }
 
 // endLoad ends the load and reports whether it must be restarted.
-func (t *Tenant) endLoad(s *store, l *load, err error) (again bool) {
+func (t *Tenant) endLoad(s *store, l *load, etag string, err error) (again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.load = nil
@@ -165,10 +170,15 @@ func (t *Tenant) endLoad(s *store, l *load, err error) (again bool) {
 		return false
 	case l.overflow:
 		return err == nil || errors.Is(err, ErrOverflow)
+	case errors.Is(err, ErrNotModified) && s.listETag() == "":
+		return true // no longer what was asked about
+	case errors.Is(err, ErrNotModified):
+		t.reverify(s, l)
 	case !whole:
 		return false
+	default:
+		t.listed(s, l, etag)
 	}
-	t.removeUnlisted(s, l)
 	if !l.incomplete {
 		s.complete.Store(&completeness{generation: l.generation, verified: l.start, expires: l.start.add(jitter(s.kind.TTL))})
 	}

@@ -1,8 +1,12 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -92,29 +96,44 @@ func (o *fakeOrigin) One(ctx context.Context, _ string, k *Kind, key, etag strin
 	return d, nil
 }
 
-func (o *fakeOrigin) List(ctx context.Context, _ string, k *Kind, page func([]Document) error) error {
-	_, _, fault := o.begin(k.Name, "", "")
+func (o *fakeOrigin) List(ctx context.Context, _ string, k *Kind, etag string, page func([]Document) error) (string, error) {
+	_, _, fault := o.begin(k.Name, "", etag)
 	if fault == nil {
 		fault = o.listFault
 	}
 	if fault != nil {
-		return fault
+		return "", fault
 	}
 	docs := o.list(k.Name)
+	tag := listTag(docs)
+	switch {
+	case o.page > 0:
+		tag = ""
+	case etag == tag && !o.ignore:
+		return "", cmp.Or(o.wait(ctx), ErrNotModified)
+	}
 	for first := true; first || len(docs) > 0; first = false {
 		n := len(docs)
 		if o.page > 0 {
 			n = min(n, o.page)
 		}
 		if err := o.wait(ctx); err != nil {
-			return err
+			return "", err
 		}
 		if err := page(docs[:n]); err != nil {
-			return err
+			return "", err
 		}
 		docs = docs[n:]
 	}
-	return nil
+	return tag, nil
+}
+
+// listTag is the ETag of a list.
+func listTag(docs []Document) string {
+	slices.SortFunc(docs, func(a, b Document) int { return strings.Compare(a.Key, b.Key) })
+	h := fnv.New64a()
+	_, _ = fmt.Fprint(h, docs)
+	return fmt.Sprintf(`"%x"`, h.Sum(nil))
 }
 
 func (o *fakeOrigin) list(kind string) (docs []Document) {
@@ -252,7 +271,7 @@ func (t *Tenant) recount() int64 {
 	n := tenantSize(t.name, len(t.cache.kinds))
 	for i := range t.stores {
 		if s := t.stores[i].Load(); s != nil {
-			n += storeSize + s.table.Load().charge()
+			n += storeSize + s.table.Load().charge() + int64(len(s.etag))
 			for e := range s.table.Load().all {
 				n += e.charge()
 			}

@@ -121,9 +121,9 @@ func (o *slow) One(ctx context.Context, tenant string, k *Kind, key, etag string
 	return o.fakeOrigin.One(ctx, tenant, k, key, etag)
 }
 
-func (o *slow) List(ctx context.Context, tenant string, k *Kind, page func([]Document) error) error {
+func (o *slow) List(ctx context.Context, tenant string, k *Kind, etag string, page func([]Document) error) (string, error) {
 	o.travel()
-	return o.fakeOrigin.List(ctx, tenant, k, func(docs []Document) error {
+	return o.fakeOrigin.List(ctx, tenant, k, etag, func(docs []Document) error {
 		o.travel()
 		return page(docs)
 	})

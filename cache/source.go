@@ -28,15 +28,18 @@ type Source interface {
 	// that the origin says it does not have is ErrAbsent.
 	One(ctx context.Context, tenant string, kind *Kind, key, etag string) (Document, error)
 	// List reads all items of a kind, calling page once for each page in
-	// order; an error of page ends the list and is returned. A tenant that the
-	// origin does not have is ErrAbsent.
-	List(ctx context.Context, tenant string, kind *Kind, page func([]Document) error) error
+	// order; an error of page ends the list and is returned. It returns the ETag
+	// of a list that has one page, if the origin sent one; with that of an earlier
+	// list it may return ErrNotModified, before any page. A tenant that the origin
+	// does not have is ErrAbsent.
+	List(ctx context.Context, tenant string, kind *Kind, etag string, page func([]Document) error) (newETag string, err error)
 }
 
 // ErrAbsent is the origin's own word that it has no such item (or tenant).
 var ErrAbsent = errors.New("the origin has no such item")
 
-// ErrNotModified answers a conditional read whose ETag still holds.
+// ErrNotModified answers a conditional read, of an item or a list, whose ETag
+// still holds.
 var ErrNotModified = errors.New("not modified since the given ETag")
 
 // FaultError is an origin read that brought no answer. The caller may retry

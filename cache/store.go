@@ -13,6 +13,9 @@ type store struct {
 	complete atomic.Pointer[completeness]
 	kind     *Kind
 
+	etag     string // of a list whose content this was after so many edits
+	etagAt   uint64
+	edits    uint64   // of the content
 	load     *load    // the list read in flight, if any
 	confirm  *confirm // what is to be confirmed, if anything
 	hand     int      // where eviction goes on

@@ -80,6 +80,18 @@ func (n *counts) misses() uint64 {
 	return n[resultMiss] + n[resultRevalidated] + n[resultStale] + n[resultFailed]
 }
 
+// Reads returns how many reads there were since the activation.
+func (t *Tenant) Reads() (n uint64) {
+	for i := range t.stores {
+		if s := t.stores[i].Load(); s != nil {
+			for result := range s.tally.n {
+				n += s.tally.n[result].Load()
+			}
+		}
+	}
+	return n
+}
+
 // Stats are the figures of a tenant since its activation.
 type Stats struct {
 	// Kinds is by [Kind.ID]; a kind that was never used is zero but for its TTL.

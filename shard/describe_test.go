@@ -182,7 +182,7 @@ func TestRecentEventsAreBounded(t *testing.T) {
 	if size := unsafe.Sizeof(recent{}) + recentEvents*4*recentText; size > 3<<10 {
 		t.Errorf("%d bytes of a tenant's events", size)
 	}
-	if size := unsafe.Sizeof(tenant{}); size > 128 {
+	if size := unsafe.Sizeof(tenant{}); size > 144 {
 		t.Errorf("a tenant without events has %d bytes", size)
 	}
 }

@@ -128,13 +128,14 @@ type list struct {
 	at           time.Duration // since the bubble began
 }
 
-// fakeOrigin has the item "a" of every kind and tenant, and no other.
+// fakeOrigin has the item "a" of every kind and tenant, and no other, but one by
+// one every user.
 type fakeOrigin struct {
 	begun time.Time
 
 	mu    sync.Mutex
 	value string
-	fault map[string]error // of a kind's lists
+	fault map[string]error // of a kind's lists; of single items: ""
 	delay time.Duration    // of lists
 	lists []list
 	ones  int
@@ -142,17 +143,20 @@ type fakeOrigin struct {
 
 var errDown = &cache.FaultError{Reason: "connect", Err: errors.New("refused")}
 
-func (o *fakeOrigin) One(_ context.Context, _ string, _ *cache.Kind, key, _ string) (cache.Document, error) {
+func (o *fakeOrigin) One(_ context.Context, _ string, k *cache.Kind, key, _ string) (cache.Document, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ones++
-	if key != "a" {
+	if fault := o.fault[""]; fault != nil {
+		return cache.Document{}, fault
+	}
+	if key != "a" && (k.Name != "user" || key == "none") {
 		return cache.Document{}, cache.ErrAbsent
 	}
 	return cache.Document{Value: []byte(o.value), Version: 1, Versioned: true}, nil
 }
 
-func (o *fakeOrigin) List(ctx context.Context, tenant string, k *cache.Kind, page func([]cache.Document) error) error {
+func (o *fakeOrigin) List(ctx context.Context, tenant string, k *cache.Kind, _ string, page func([]cache.Document) error) (string, error) {
 	o.mu.Lock()
 	o.lists = append(o.lists, list{tenant, k.Name, time.Since(o.begun)})
 	fault, delay, value := o.fault[k.Name], o.delay, o.value
@@ -160,12 +164,12 @@ func (o *fakeOrigin) List(ctx context.Context, tenant string, k *cache.Kind, pag
 	select {
 	case <-time.After(delay):
 	case <-ctx.Done():
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	if fault != nil {
-		return fault
+		return "", fault
 	}
-	return page([]cache.Document{{Key: "a", Value: []byte(value), Version: 1, Versioned: true}})
+	return "", page([]cache.Document{{Key: "a", Value: []byte(value), Version: 1, Versioned: true}})
 }
 
 // listed returns the lists so far and forgets them.
@@ -247,6 +251,11 @@ func (r *rig) checkNothingIsLeft() {
 func (r *rig) wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// read reads, whatever comes.
+func (r *rig) read(tenant, kind, key string) {
+	_, _ = r.node.Read(r.Context(), tenant, kind, key, cache.ReadOptions{})
 }
 
 // want reads and compares "value state via", "absent …" or the error's type.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"sync"
 	"time"
 
 	"github.com/tenantry/tenantry/cache"
@@ -16,58 +15,16 @@ import (
 // reader's own limit leaves the larger part to reads that somebody waits for.
 const loaders = 16
 
-// queue is the tenants to load, in order. Each is in it at most once, so the
-// number of active tenants bounds it.
-type queue struct {
-	mu      sync.Mutex
-	tenants []*tenant
-	poke    chan struct{} // capacity 1: the queue is not empty
-}
-
-func (q *queue) init() { q.poke = make(chan struct{}, 1) }
-
-func (q *queue) add(t *tenant) {
-	q.mu.Lock()
-	q.tenants = append(q.tenants, t)
-	q.mu.Unlock()
-	q.wake()
-}
-
-func (q *queue) wake() {
-	select {
-	case q.poke <- struct{}{}:
-	default:
-	}
-}
-
-// take returns the first tenant, nil if there is none, and wakes another
-// loader if there are more.
-func (q *queue) take() *tenant {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.tenants) == 0 {
-		q.tenants = nil
-		return nil
-	}
-	t := q.tenants[0]
-	q.tenants[0] = nil
-	q.tenants = q.tenants[1:]
-	if len(q.tenants) > 0 {
-		q.wake()
-	}
-	return t
-}
-
 // enqueue puts a tenant into the queue of its loaders.
 func (n *Node) enqueue(t *tenant) {
 	if t.loadedBefore() {
-		n.again.add(t)
+		n.again.add(task{tenant: t, reads: t.lately()})
 	} else {
-		n.first.add(t)
+		n.first.add(task{tenant: t})
 	}
 }
 
-// runLoader loads tenants of a queue; paced, at the pace of resyncs.
+// runLoader does the tasks of a queue; paced, at the pace of resyncs.
 func (n *Node) runLoader(ctx context.Context, q *queue, paced bool) error {
 	for {
 		select {
@@ -75,8 +32,12 @@ func (n *Node) runLoader(ctx context.Context, q *queue, paced bool) error {
 		case <-ctx.Done():
 			return nil
 		}
-		for t := q.take(); t != nil && ctx.Err() == nil; t = q.take() {
-			n.load(ctx, t, paced)
+		for t, ok := q.take(); ok && ctx.Err() == nil; t, ok = q.take() {
+			if t.entries {
+				n.revalidate(ctx, t.tenant)
+			} else {
+				n.load(ctx, t.tenant, paced)
+			}
 		}
 	}
 }
@@ -107,7 +68,7 @@ func (n *Node) load(ctx context.Context, t *tenant, paced bool) {
 
 func (n *Node) loadList(ctx context.Context, t *tenant, k *cache.Kind, paced bool) error {
 	if paced {
-		if err := n.resyncs.Wait(ctx); err != nil {
+		if err := n.resyncs.wait(ctx); err != nil {
 			return err
 		}
 	}
@@ -119,21 +80,34 @@ func (n *Node) loadList(ctx context.Context, t *tenant, k *cache.Kind, paced boo
 	return err
 }
 
+// revalidateAtOnce is how many entries of a tenant are read anew before it is
+// another's turn.
+const revalidateAtOnce = 64
+
+// revalidate reads anew what no list tells of, some of it.
+func (n *Node) revalidate(ctx context.Context, t *tenant) {
+	generation := t.cache.Generation()
+	more, err := t.cache.Revalidate(ctx, revalidateAtOnce, n.resyncs.wait)
+	if err != nil && ctx.Err() == nil {
+		n.log.Debug("entries in doubt could not be read anew; who reads them asks the origin", "tenant", t.name, "error", err)
+	}
+	if t.revalidated(generation, more) {
+		n.again.add(task{tenant: t, entries: true, reads: t.lately()})
+	}
+}
+
 // caretakerInterval is the time between two looks at all tenants.
 const caretakerInterval = time.Second
 
-// runCaretaker lets go of idle tenants, repeats failed loads, and has loaded
-// anew what is outdated.
+// runCaretaker lets go of idle tenants, repeats failed loads, and has read anew
+// what is outdated or in doubt: lists, then what no list tells of.
 func (n *Node) runCaretaker(ctx context.Context) error {
 	ticker := time.NewTicker(caretakerInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
-			n.tenants.Range(func(_ string, t *tenant) bool {
-				n.look(t)
-				return ctx.Err() == nil
-			})
+			n.lookAtAll(ctx)
 			n.strangers.sweep(now)
 		case <-ctx.Done():
 			return nil
@@ -141,13 +115,33 @@ func (n *Node) runCaretaker(ctx context.Context) error {
 	}
 }
 
-func (n *Node) look(t *tenant) {
+// lookAtAll queues what is due all at once, so that the most read come first.
+func (n *Node) lookAtAll(ctx context.Context) {
+	var again []task
+	n.tenants.Range(func(_ string, t *tenant) bool {
+		if due, ok := n.look(t); ok {
+			again = append(again, due)
+		}
+		return ctx.Err() == nil
+	})
+	n.again.add(again...)
+}
+
+// look lets go of a tenant that is idle, and returns what is to be read anew of
+// another.
+func (n *Node) look(t *tenant) (due task, ok bool) {
 	switch now := n.Now(); {
 	case t.cache.LastRead() > n.idleTimeout && !n.preload[t.name]:
 		n.letGo(t)
 	case t.retry(now), t.outdated(now, n.refreshAfter(t.name), n.critical):
-		n.enqueue(t)
+		if t.loadedBefore() {
+			return task{tenant: t, reads: t.lately()}, true
+		}
+		n.first.add(task{tenant: t})
+	case t.unverified():
+		return task{tenant: t, entries: true, reads: t.lately()}, true
 	}
+	return task{}, false
 }
 
 // refreshAfter returns the age at which a tenant's lists are read anew: a part

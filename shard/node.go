@@ -47,8 +47,8 @@ type Config struct {
 	// ActivationsPerSecond bounds the rate at which they become active; a
 	// second's worth may come at once. Default 1,000.
 	ActivationsPerSecond int
-	// ResyncPerSecond bounds the lists read again per second after a reconnect of the bus.
-	// Default 500.
+	// ResyncPerSecond bounds the lists and entries read anew in the background each
+	// second, after a doubt or before their TTL. Default 500.
 	ResyncPerSecond int
 	// TenantBytes returns a tenant's memory budget, as the cache was given it; it
 	// is only told. Default: 16 MiB for each.
@@ -71,7 +71,7 @@ type Node struct {
 	idleTimeout time.Duration
 	limit       int64
 	activations *rate.Limiter
-	resyncs     *rate.Limiter
+	resyncs     *pacer
 	shortest    time.Duration // TTL of the kinds that are listed
 	seed        maphash.Seed  // spreads tenants over time
 	tenantBytes func(string) int64
@@ -124,7 +124,7 @@ func New(cfg Config) *Node {
 		n.preload[name] = true
 	}
 	n.activations = limiter(cmp.Or(cfg.ActivationsPerSecond, defaultActivations))
-	n.resyncs = limiter(cmp.Or(cfg.ResyncPerSecond, defaultResyncPerSecond))
+	n.resyncs = newPacer(cmp.Or(cfg.ResyncPerSecond, defaultResyncPerSecond))
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}

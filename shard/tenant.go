@@ -54,6 +54,8 @@ type tenant struct {
 	since      time.Duration // when the state was entered
 	fault      string        // why the last load failed, in the origin reader's words
 	recent     *recent       // the last events; nil: none yet
+	verified   uint64        // the generation for which entries that no list tells of were read anew
+	readsAt    uint64        // reads when the tenant was last queued to be read anew
 }
 
 func newTenant(name string, entries *cache.Tenant, now time.Duration) *tenant {
@@ -104,6 +106,42 @@ func (t *tenant) loadedBefore() bool {
 	return t.state == Live
 }
 
+// unverified reports whether the tenant is to be queued because entries that no
+// list tells of may be of an older generation. Its lists come first.
+func (t *tenant) unverified() (enqueue bool) {
+	current := t.cache.Generation()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state != Live || t.queued || t.generation != current || t.verified == current {
+		return false
+	}
+	t.queued = true
+	return true
+}
+
+// revalidated notes that entries were read anew, and reports whether the tenant is
+// to be queued because there is more, and no doubt came that makes lists due.
+func (t *tenant) revalidated(generation uint64, more bool) (enqueue bool) {
+	current := t.cache.Generation()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !more {
+		t.verified = generation
+	}
+	t.queued = more && t.state == Live && generation == current && len(t.missing) == 0
+	return t.queued
+}
+
+// lately returns how much the tenant was read since this was last asked.
+func (t *tenant) lately() uint64 {
+	reads := t.cache.Reads()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lately := reads - t.readsAt
+	t.readsAt = reads
+	return lately
+}
+
 // loading returns the kinds to load; ok is false for a tenant that was let go.
 func (t *tenant) loading() (kinds []*cache.Kind, ok bool) {
 	t.mu.Lock()
@@ -146,6 +184,7 @@ func (t *tenant) loaded(now time.Duration, a *attempt) {
 	t.generation, t.round = t.round, 0
 	if t.state == Loading {
 		t.enter(Live, now)
+		t.verified = t.generation // what was read before is read anew by who asks for it
 	}
 }
 

@@ -237,7 +237,7 @@ func TestHangingFamilyOpensAlone(t *testing.T) {
 		if _, err := r.One(t.Context(), "a", users, "x", ""); err != nil {
 			t.Error(err)
 		}
-		if err := r.List(t.Context(), "a", roles, func([]cache.Document) error { return nil }); outcome(err) != reasonMalformed {
+		if _, err := r.List(t.Context(), "a", roles, "", func([]cache.Document) error { return nil }); outcome(err) != reasonMalformed {
 			t.Errorf("the list path is a family of its own: %v", err)
 		}
 	})

@@ -10,27 +10,31 @@ import (
 
 // List implements [cache.Source]. The pages are checked one by one: a fault
 // after the first page means that what came before is not the whole.
-func (r *Reader) List(ctx context.Context, tenant string, ck *cache.Kind, page func([]cache.Document) error) error {
+func (r *Reader) List(ctx context.Context, tenant string, ck *cache.Kind, etag string, page func([]cache.Document) error) (newETag string, err error) {
 	k := r.kinds[ck.ID]
 	to, err := r.listTarget(k, tenant)
 	if err != nil {
-		return fault(reasonMalformed, "%w", err)
+		return "", fault(reasonMalformed, "%w", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.ListTimeout, errTimeout)
 	defer cancel()
 	l := &listing{reader: r, kind: k, family: family{tenant: tenant, kind: ck.ID, list: true}, left: r.cfg.MaxListBytes,
 		keys: make(map[string]struct{}), asked: make(map[string]struct{})}
-	for range r.cfg.MaxPages {
-		docs, next, err := l.read(ctx, to)
+	etag = entityTag(etag)
+	for n := range r.cfg.MaxPages {
+		p, err := l.read(ctx, to, etag)
 		if err != nil {
-			return err
+			return "", err
 		}
-		if err := page(docs); err != nil || next == nil {
-			return err
+		if n > 0 {
+			p.etag = "" // says nothing of the pages before
 		}
-		to.url = next
+		if err := page(p.docs); err != nil || p.next == nil {
+			return p.etag, err
+		}
+		to.url, etag = p.next, ""
 	}
-	return fault(reasonOversized, "list of more than %d pages", r.cfg.MaxPages)
+	return "", fault(reasonOversized, "list of more than %d pages", r.cfg.MaxPages)
 }
 
 func (r *Reader) listTarget(k kind, tenant string) (target, error) {
@@ -54,23 +58,32 @@ type listing struct {
 	keys, asked map[string]struct{}
 }
 
-// read reads one page; next is nil after the last.
-func (l *listing) read(ctx context.Context, to target) (docs []cache.Document, next *url.URL, err error) {
+// listPage is a page of a list; next is nil after the last.
+type listPage struct {
+	docs []cache.Document
+	next *url.URL
+	etag string
+}
+
+// read reads one page, with the ETag of an earlier list of one page if it is the
+// first.
+func (l *listing) read(ctx context.Context, to target, etag string) (p listPage, err error) {
 	first := len(l.asked) == 0
 	l.asked[to.url.RequestURI()] = struct{}{}
-	a := ask{tenant: l.family.tenant, to: to, limit: min(l.left, l.reader.cfg.MaxBytes), depth: maxDepth + 1}
+	a := ask{tenant: l.family.tenant, to: to, etag: etag, limit: min(l.left, l.reader.cfg.MaxBytes), depth: maxDepth + 1}
 	err = l.reader.read(ctx, l.kind.Name, l.family, a, func(got reply) error {
 		l.left -= int64(len(got.body))
-		if docs, err = l.documents(got.body); err != nil {
+		p.etag = got.etag
+		if p.docs, err = l.documents(got.body); err != nil {
 			return err
 		}
-		next, err = l.next(got)
+		p.next, err = l.next(got)
 		return err
 	})
 	if errors.Is(err, cache.ErrAbsent) && !first {
 		err = fault(reasonStatus, "status 404 for a further page")
 	}
-	return docs, next, err
+	return p, err
 }
 
 // documents maps the page's documents. Indices count through the whole list.

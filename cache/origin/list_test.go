@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func pages(link string, bodies ...string) http.HandlerFunc {
 
 func collect(t *testing.T, r *origin.Reader) (got [][]string, err error) {
 	t.Helper()
-	err = r.List(t.Context(), "123", role, func(docs []cache.Document) error {
+	_, err = r.List(t.Context(), "123", role, "", func(docs []cache.Document) error {
 		page := []string{}
 		for _, d := range docs {
 			page = append(page, d.Key+"="+string(d.Value))
@@ -135,7 +136,7 @@ func TestListEndsWithItsReceiver(t *testing.T) {
 		answer(w, "[]")
 	})
 	enough := errors.New("enough")
-	err := r.List(t.Context(), "123", role, func([]cache.Document) error { return enough })
+	_, err := r.List(t.Context(), "123", role, "", func([]cache.Document) error { return enough })
 	if !errors.Is(err, enough) || asked != 1 {
 		t.Errorf("%v after %d pages", err, asked)
 	}
@@ -155,6 +156,42 @@ func TestListTimeouts(t *testing.T) {
 		_, err := collect(t, serve(t, cfg, slow))
 		if reason(err) != "timeout" || time.Since(began) > 2*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	}
+}
+
+// A list of one page has the ETag that the origin gave it, and is asked for with
+// that of an earlier one; of several pages none speaks for the whole.
+func TestListETag(t *testing.T) {
+	var asked []string
+	r := serve(t, origin.Config{}, func(w http.ResponseWriter, req *http.Request) {
+		asked = append(asked, req.Header.Get("If-None-Match"))
+		w.Header().Set("ETag", `"v1"`)
+		switch {
+		case req.Header.Get("If-None-Match") == `"v1"`:
+			w.WriteHeader(http.StatusNotModified)
+		case req.Header.Get("X-Tenant-Id") == "paged" && req.URL.RawQuery == "":
+			w.Header().Set("Link", `<?page=2>; rel="next"`)
+			answer(w, `[]`)
+		default:
+			answer(w, `[]`)
+		}
+	})
+	for _, test := range []struct {
+		tenant, etag, want string
+		err                error
+		asked              []string
+	}{
+		{"123", "", `"v1"`, nil, []string{""}},
+		{"123", `"v0"`, `"v1"`, nil, []string{`"v0"`}},
+		{"123", `"v1"`, "", cache.ErrNotModified, []string{`"v1"`}},
+		{"123", "no tag\r\nX: y", `"v1"`, nil, []string{""}},
+		{"paged", `"v0"`, "", nil, []string{`"v0"`, ""}},
+	} {
+		asked = nil
+		etag, err := r.List(t.Context(), test.tenant, role, test.etag, func([]cache.Document) error { return nil })
+		if etag != test.want || !errors.Is(err, test.err) || !slices.Equal(asked, test.asked) {
+			t.Errorf("%s with %q: %q, %v, asked with %q", test.tenant, test.etag, etag, err, asked)
 		}
 	}
 }

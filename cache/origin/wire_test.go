@@ -94,11 +94,11 @@ func TestNamesRefusedBeforeIO(t *testing.T) {
 		if _, err := r.One(t.Context(), tenant, role, "x", ""); !errors.Is(err, origin.ErrName) {
 			t.Errorf("tenant %q: %v", tenant, err)
 		}
-		if err := r.List(t.Context(), tenant, role, nil); !errors.Is(err, origin.ErrName) {
+		if _, err := r.List(t.Context(), tenant, role, "", nil); !errors.Is(err, origin.ErrName) {
 			t.Errorf("list, tenant %q: %v", tenant, err)
 		}
 	}
-	if err := r.List(t.Context(), "123", credits, nil); !errors.Is(err, origin.ErrNotServed) {
+	if _, err := r.List(t.Context(), "123", credits, "", nil); !errors.Is(err, origin.ErrNotServed) {
 		t.Error(err)
 	}
 	if asked.Load() {

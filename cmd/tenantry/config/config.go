@@ -85,7 +85,7 @@ type RedisTLS struct {
 type Coherence struct {
 	Bound           time.Duration `yaml:"bound" min:"1s" max:"1h" doc:"how long after a change FRESH may still be the value before; at least proof_ttl + 1s"`
 	ProofTTL        time.Duration `yaml:"proof_ttl" min:"200ms" max:"1h" doc:"how long a proof that no event is missing holds; at least twice redis.heartbeat"`
-	ResyncPerSecond int           `yaml:"resync_per_second" min:"1" max:"1000000" doc:"the most origin reads a second that clear doubt in the background"`
+	ResyncPerSecond int           `yaml:"resync_per_second" min:"1" max:"1000000" doc:"the most origin reads a second in the background: lists and entries read again after a doubt, and lists before their TTL"`
 }
 
 // Origin is the authoritative service.

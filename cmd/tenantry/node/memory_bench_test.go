@@ -177,12 +177,12 @@ func (documents) One(context.Context, string, *cache.Kind, string, string) (cach
 	return cache.Document{Value: []byte("{}")}, nil
 }
 
-func (n documents) List(_ context.Context, _ string, _ *cache.Kind, page func([]cache.Document) error) error {
+func (n documents) List(_ context.Context, _ string, _ *cache.Kind, _ string, page func([]cache.Document) error) (string, error) {
 	docs := make([]cache.Document, n)
 	for i := range docs {
 		docs[i] = cache.Document{Key: heapKey(i), Value: heapValue(i), Version: heapVersion, Versioned: true}
 	}
-	return page(docs)
+	return "", page(docs)
 }
 
 func loadAll(b *testing.B) func() any {

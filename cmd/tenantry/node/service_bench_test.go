@@ -236,7 +236,11 @@ func atMost(counts map[float64]int, share float64) float64 {
 
 func (p *process) metrics(b testing.TB) string {
 	b.Helper()
-	res, err := http.Get("http://" + p.admin + "/metrics")
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://"+p.admin+"/metrics", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	res, err := new(http.Client).Do(req)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -54,10 +54,10 @@ func TestReader(t *testing.T) {
 	}
 	n := 0
 	count := func(docs []cache.Document) error { n += len(docs); return nil }
-	if err := r.List(t.Context(), "123", kind, count); err != nil || n != 1200 {
+	if _, err := r.List(t.Context(), "123", kind, "", count); err != nil || n != 1200 {
 		t.Errorf("%d documents, %v", n, err)
 	}
-	if err := r.List(t.Context(), "nobody", kind, count); !errors.Is(err, cache.ErrAbsent) {
+	if _, err := r.List(t.Context(), "nobody", kind, "", count); !errors.Is(err, cache.ErrAbsent) {
 		t.Error(err)
 	}
 }
