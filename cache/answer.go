@@ -49,9 +49,12 @@ type Answer struct {
 	Versioned bool
 	// Position is the instant, on this process's monotonic clock, that the
 	// value is known to have been current at: the start of the request that
-	// verified it, or the arrival of the event that set it. It orders the
-	// answers of one node for one entry.
+	// verified it, or the arrival of the event that set it. It tells the answers
+	// of one node for one entry apart.
 	Position time.Duration
+	// Settled is an instant by which the value had been read, or announced: what
+	// is verified by a request that begins later is no older.
+	Settled time.Duration
 	// Absent is set, with an empty Value, when the item does not exist.
 	Absent bool
 }
@@ -64,8 +67,11 @@ type ReadOptions struct {
 	HasMaxAge bool
 	// MinVersion refuses versions below it; 0 is no bound.
 	MinVersion uint64
-	// MinPosition refuses values of an older [Answer.Position]; 0 is no bound.
-	MinPosition time.Duration
+	// Position and Settled are those of an earlier answer, than which no older
+	// value is wanted; 0 is no bound. What has another position is refused if it
+	// may be older: its request began before Settled, so that the two may have
+	// overtaken each other, or an event whose order nobody knows announced it.
+	Position, Settled time.Duration
 }
 
 // ErrTooOld says that the origin itself still answers with a value older than

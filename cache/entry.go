@@ -1,8 +1,10 @@
 package cache
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -34,6 +36,7 @@ type entry struct {
 	block      uint32 // bytes of the allocation
 	keyLen     uint16
 	etagLen    uint16
+	lag        uint16 // from verified to when the value had been read, in ms, rounded up
 	flags      flags
 	marks      atomic.Uint32 // of readers
 }
@@ -61,7 +64,7 @@ func (e *entry) fill(c content) *entry {
 	block := slices.Grow([]uint64(nil), (entrySize+size+7)/8)
 	n := (*entry)(unsafe.Pointer(unsafe.SliceData(block)))
 	n.version, n.floor, n.generation, n.verified, n.expires = e.version, e.floor, e.generation, e.verified, e.expires
-	n.hash, n.flags = e.hash, e.flags
+	n.hash, n.flags, n.lag = e.hash, e.flags, e.lag
 	n.size, n.block = uint32(size), uint32(8*cap(block))
 	n.keyLen, n.etagLen = uint16(len(c.key)), uint16(len(c.etag))
 	n.marks.Store(e.marks.Load() & visited)
@@ -74,6 +77,14 @@ func (e *entry) fill(c content) *entry {
 // bytes returns what follows the head.
 func (e *entry) bytes() []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(e), entrySize)), e.size)
+}
+
+// settled is the instant by which the value had been read or announced.
+func (e *entry) settled() instant { return e.verified.add(time.Duration(e.lag) * time.Millisecond) }
+
+// lagOf returns the lag of what was read from start on, at most 65 s.
+func lagOf(start, now instant) uint16 {
+	return uint16(min((now.sub(start)+time.Millisecond-1)/time.Millisecond, math.MaxUint16))
 }
 
 func (e *entry) key() string { return string(e.bytes()[:e.keyLen]) }

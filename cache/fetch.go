@@ -84,7 +84,7 @@ func oldest(o *ReadOptions, arrival instant, bound time.Duration) instant {
 	if o.MinVersion > 0 {
 		bound = 0
 	}
-	return max(arrival.add(-bound), min(instant(o.MinPosition), arrival))
+	return max(arrival.add(-bound), min(instant(o.Settled), arrival))
 }
 
 // landed answers with what a flight brought.
@@ -95,7 +95,7 @@ func (t *Tenant) landed(kind *Kind, f *flight, o *ReadOptions, arrival instant) 
 		return Answer{}, ErrTooOld
 	}
 	now := t.cache.clock.now()
-	a.Age = now.sub(f.start)
+	a.Age, a.Settled = now.sub(f.start), time.Duration(now)
 	if f.below || a.Age > t.cache.bound && !(f.kept && t.current(f.generation, t.link.proven(), now)) {
 		a.State = Stale
 	}
@@ -146,7 +146,7 @@ func (t *Tenant) absenceServesStale(kind *Kind, c *completeness, now instant) bo
 
 // answer says that a key is absent from a complete store.
 func (c *completeness) answer(now instant) Answer {
-	return Answer{Absent: true, Age: now.sub(c.verified), Position: time.Duration(c.verified)}
+	return Answer{Absent: true, Age: now.sub(c.verified), Position: time.Duration(c.verified), Settled: time.Duration(c.settled)}
 }
 
 // servesStale says whether an entry may be served STALE. Callers hold mu.
@@ -190,7 +190,8 @@ func (c *Cache) pass(ctx context.Context, tenant string, kind *Kind, key string,
 	if o.MinVersion > 0 && !a.Absent && (!a.Versioned || a.Version < o.MinVersion) {
 		return Answer{}, ErrTooOld
 	}
-	a.Age = c.clock.now().sub(start)
+	now := c.clock.now()
+	a.Age, a.Settled = now.sub(start), time.Duration(now)
 	if a.Age > c.bound {
 		a.State = Stale
 	}

@@ -70,6 +70,7 @@ func (t *Tenant) suspect(s *store, e *entry) {
 func (t *Tenant) newEntry(s *store, f *fill, floor uint64) *entry {
 	e := &entry{
 		version: f.version, floor: floor, generation: f.generation, verified: f.start, hash: f.hash,
+		lag: lagOf(f.start, t.cache.clock.now()),
 	}
 	t.adapt(s)
 	ttl := s.ttl()

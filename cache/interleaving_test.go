@@ -105,7 +105,7 @@ func TestForgedPositionsShareReads(t *testing.T) {
 		var running sync.WaitGroup
 		for range 100 {
 			running.Go(func() {
-				b.wantWith(b.cost, "a", ReadOptions{MinPosition: math.MaxInt64}, "1 fresh origin")
+				b.wantWith(b.cost, "a", ReadOptions{Position: 1, Settled: math.MaxInt64}, "1 fresh origin")
 			})
 		}
 		running.Wait()

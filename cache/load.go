@@ -180,7 +180,9 @@ func (t *Tenant) endLoad(s *store, l *load, etag string, err error) (again bool)
 		t.listed(s, l, etag)
 	}
 	if !l.incomplete {
-		s.complete.Store(&completeness{generation: l.generation, verified: l.start, expires: l.start.add(jitter(s.kind.TTL))})
+		s.complete.Store(&completeness{
+			generation: l.generation, verified: l.start, settled: t.cache.clock.now(), expires: l.start.add(jitter(s.kind.TTL)),
+		})
 	}
 	return false
 }

@@ -74,11 +74,14 @@ func satisfies(o *ReadOptions, verified instant, age time.Duration) bool {
 	if o.HasMaxAge && (age > o.MaxAge || o.MaxAge == 0) {
 		return false
 	}
-	return verified >= instant(o.MinPosition)
+	return verified >= instant(o.Settled) || verified == instant(o.Position)
 }
 
 func (e *entry) satisfies(o *ReadOptions, now instant) bool {
 	if o.MinVersion > 0 && (!e.is(versioned) || e.version < o.MinVersion) {
+		return false
+	}
+	if o.Position > 0 && e.is(provisional) && e.verified != instant(o.Position) {
 		return false
 	}
 	return satisfies(o, e.verified, now.sub(e.verified))
@@ -89,7 +92,7 @@ func (e *entry) satisfies(o *ReadOptions, now instant) bool {
 func (e *entry) describe(a *Answer, now instant) {
 	a.Value, a.Absent = e.value(), e.is(negative)
 	a.Version, a.Versioned = e.version, e.is(versioned)
-	a.Age, a.Position = now.sub(e.verified), time.Duration(e.verified)
+	a.Age, a.Position, a.Settled = now.sub(e.verified), time.Duration(e.verified), time.Duration(min(e.settled(), now))
 	if e.is(provisional) {
 		a.State = Provisional
 	}

@@ -57,8 +57,8 @@ func TestMinVersionAndPosition(t *testing.T) {
 			b.Fatal(err)
 		}
 		b.live(time.Second)
-		b.wantWith(b.cost, "a", ReadOptions{MinVersion: 5, MinPosition: a.Position}, "2.5 fresh memory")
-		b.wantWith(b.cost, "a", ReadOptions{MinPosition: a.Position + 1}, "2.5 fresh origin")
+		b.wantWith(b.cost, "a", ReadOptions{MinVersion: 5, Position: a.Position, Settled: a.Settled}, "2.5 fresh memory")
+		b.wantWith(b.cost, "a", ReadOptions{Position: a.Position + 1, Settled: a.Settled + 1}, "2.5 fresh origin")
 		b.wantWith(b.cost, "a", ReadOptions{MinVersion: 6}, "*errors.errorString")
 		b.origin.put("cost", "a", doc("3", 6))
 		b.wantWith(b.cost, "a", ReadOptions{MinVersion: 6}, "3 fresh origin")

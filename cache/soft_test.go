@@ -58,7 +58,7 @@ func TestSoftTimeoutServesOnlyWhatMayBeStale(t *testing.T) {
 		"max_age that it has not":      {func(*bench) {}, ReadOptions{HasMaxAge: true, MaxAge: time.Minute}, "new fresh origin"},
 		"min_version that it has":      {func(*bench) {}, ReadOptions{MinVersion: 1}, "old stale memory"},
 		"min_version that it has not":  {func(*bench) {}, ReadOptions{MinVersion: 2}, "new fresh origin"},
-		"after what it is not":         {func(*bench) {}, ReadOptions{MinPosition: 1 << 62}, "new fresh origin"},
+		"after what it is not":         {func(*bench) {}, ReadOptions{Position: 1, Settled: 1 << 62}, "new fresh origin"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, soft, func(b *bench) {

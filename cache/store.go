@@ -31,6 +31,7 @@ type store struct {
 type completeness struct {
 	generation generation
 	verified   instant // start of the list read that gave it
+	settled    instant // its end
 	expires    instant
 }
 

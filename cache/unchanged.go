@@ -66,6 +66,7 @@ func (t *Tenant) reverify(s *store, l *load) {
 		}
 		n := e.with(0, 0)
 		n.verified, n.generation, n.expires = l.start, l.generation, l.start.add(jitter(s.ttl()))
+		n.lag = lagOf(l.start, t.cache.clock.now())
 		t.charge(n.charge() - e.charge())
 		table.slots[at].Store(n)
 	}

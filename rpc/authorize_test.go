@@ -200,7 +200,7 @@ func TestAuthorizeToken(t *testing.T) {
 		t.Errorf("%d reads", len(reads))
 	}
 	for _, r := range reads {
-		if o := r.Options; o.MinVersion != 7 || o.MinPosition != time.Minute || o.MaxAge != time.Minute {
+		if o := r.Options; o.MinVersion != 7 || o.Position != time.Minute || o.MaxAge != time.Minute {
 			t.Errorf("%v: %+v", r.Entry, o)
 		}
 	}

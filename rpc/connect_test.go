@@ -96,7 +96,7 @@ func TestGetOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := cache.ReadOptions{MaxAge: time.Second, HasMaxAge: true, MinVersion: 7, MinPosition: time.Minute}
+	want := cache.ReadOptions{MaxAge: time.Second, HasMaxAge: true, MinVersion: 7, Position: time.Minute, Settled: time.Minute}
 	if diff := cmp.Diff(want, h.node.Reads()[0].Options); diff != "" {
 		t.Error(diff)
 	}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -13,16 +14,16 @@ import (
 // A token stands for the state of up to maxParts entries. Its bytes, all
 // numbers big endian:
 //
-//	format (1) | boot (8) | parts (1) | each: flags (1) entry (8) position (8) [version (8)]
+//	format (1) | boot (8) | parts (1) | each: flags (1) entry (8) position (8) lag (4) [version (8)]
 //
 // boot is random for each process: positions are comparable within one only.
-// entry is a hash of the entry's names; bit 0 of flags says that there is a
-// version. Tokens are not secret and need not be genuine: a forged one can only
+// entry is a hash of the entry's names, lag the time from position to when the
+// answer was settled, in µs; bit 0 of flags says that there is a version. Tokens are not secret and need not be genuine: a forged one can only
 // ask for more recent values, as max_age and min_version can.
 const (
 	tokenFormat = 1
 	tokenHeader = 1 + 8 + 1
-	maxPartSize = 1 + 8 + 8 + 8
+	maxPartSize = 1 + 8 + 8 + 4 + 8
 	// maxParts is what an Authorize is made of: status, cost, balance and roles.
 	maxParts = 3 + maxRoles
 	// singleToken is the longest token of one entry.
@@ -37,12 +38,13 @@ var errToken = &fieldError{"after", "is not a token"}
 type part struct {
 	entry     uint64
 	position  time.Duration
+	settled   time.Duration // to the µs, rounded up
 	version   uint64
 	versioned bool
 }
 
 func partOf(e entry, a *cache.Answer) part {
-	return part{entry: e.hash(), position: a.Position, version: a.Version, versioned: a.Versioned}
+	return part{entry: e.hash(), position: a.Position, settled: a.Settled, version: a.Version, versioned: a.Versioned}
 }
 
 // hash tells entries apart, the same on every node. The odd multiplier (of
@@ -79,10 +81,17 @@ func (p *part) append(b []byte) []byte {
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint64(b, p.entry)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.position))
+	b = binary.BigEndian.AppendUint32(b, p.lag())
 	if p.versioned {
 		b = binary.BigEndian.AppendUint64(b, p.version)
 	}
 	return b
+}
+
+// lag returns the time from position to settled, in µs.
+func (p *part) lag() uint32 {
+	lag := (p.settled - p.position + time.Microsecond - 1) / time.Microsecond
+	return uint32(min(max(lag, 0), math.MaxUint32))
 }
 
 // token is a decoded token; the zero value bounds nothing.
@@ -125,8 +134,9 @@ func (p *part) decode(b []byte) ([]byte, error) {
 	p.versioned = b[0] == flagVersioned
 	p.entry = binary.BigEndian.Uint64(b[1:])
 	p.position = time.Duration(binary.BigEndian.Uint64(b[9:]))
+	p.settled = p.position + time.Duration(binary.BigEndian.Uint32(b[17:]))*time.Microsecond
 	b = b[maxPartSize-8:]
-	if p.position < 0 {
+	if p.position < 0 || p.settled < p.position {
 		return nil, errToken
 	}
 	if !p.versioned {
@@ -164,7 +174,7 @@ func (p *part) bound(ours bool, now time.Duration, o *cache.ReadOptions) error {
 	case ours && p.position > now:
 		return errToken // nothing was ever current in the future
 	case ours:
-		o.MinPosition = max(o.MinPosition, p.position)
+		o.Position, o.Settled = p.position, min(p.settled, now)
 	case p.version == 0:
 		o.MaxAge, o.HasMaxAge = 0, true
 	}

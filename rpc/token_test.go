@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -13,16 +14,16 @@ import (
 func TestTokenBoundsOnlyItsEntry(t *testing.T) {
 	const ours, other = 1, 2
 	e := entry{"acme", "role", "admin"}
-	versioned := cache.Answer{Position: 7, Version: 3, Versioned: true}
-	plain := cache.Answer{Position: 7}
+	versioned := cache.Answer{Position: 7, Settled: 9, Version: 3, Versioned: true}
+	plain := cache.Answer{Position: 7, Settled: 5 * time.Millisecond}
 	for _, test := range []struct {
 		name   string
 		boot   uint64
 		answer cache.Answer
 		want   cache.ReadOptions
 	}{
-		{"our own position", ours, plain, cache.ReadOptions{MinPosition: 7}},
-		{"our own position and version", ours, versioned, cache.ReadOptions{MinPosition: 7, MinVersion: 3}},
+		{"our own position", ours, plain, cache.ReadOptions{Position: 7, Settled: 5*time.Millisecond + 7}},
+		{"our own position and version", ours, versioned, cache.ReadOptions{Position: 7, Settled: 7 + time.Microsecond, MinVersion: 3}},
 		{"another node's version", other, versioned, cache.ReadOptions{MinVersion: 3}},
 		{"another node's position means nothing here", other, plain, cache.ReadOptions{HasMaxAge: true}},
 	} {
@@ -48,9 +49,9 @@ func TestTokenBoundsOnlyItsEntry(t *testing.T) {
 }
 
 func TestTokenKeepsStricterBounds(t *testing.T) {
-	p := part{entry: entry{}.hash(), position: 7, version: 3, versioned: true}
-	o := cache.ReadOptions{MinPosition: 9, MinVersion: 5}
-	if err := p.bound(true, 10, &o); err != nil || o.MinPosition != 9 || o.MinVersion != 5 {
+	p := part{entry: entry{}.hash(), position: 7, settled: 12, version: 3, versioned: true}
+	o := cache.ReadOptions{MinVersion: 5}
+	if err := p.bound(true, 10, &o); err != nil || o.Position != 7 || o.Settled != 10 || o.MinVersion != 5 {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }
@@ -86,7 +87,8 @@ func TestTokenRoundTrip(t *testing.T) {
 }
 
 func drawPart(t *rapid.T) part {
-	p := part{entry: rapid.Uint64().Draw(t, "entry"), position: time.Duration(rapid.Int64Min(0).Draw(t, "position"))}
+	p := part{entry: rapid.Uint64().Draw(t, "entry"), position: time.Duration(rapid.Int64Range(0, math.MaxInt64/2).Draw(t, "position"))}
+	p.settled = p.position + time.Duration(rapid.Uint32().Draw(t, "lag"))*time.Microsecond
 	if p.versioned = rapid.Bool().Draw(t, "versioned"); p.versioned {
 		p.version = rapid.Uint64().Draw(t, "version")
 	}

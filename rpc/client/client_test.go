@@ -60,7 +60,7 @@ func TestGetPassesItsOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := cache.ReadOptions{HasMaxAge: true, MaxAge: time.Second, MinVersion: 2, MinPosition: 5}
+	want := cache.ReadOptions{HasMaxAge: true, MaxAge: time.Second, MinVersion: 2, Position: 5, Settled: 5}
 	if diff := cmp.Diff(want, node.Reads()[0].Options); diff != "" {
 		t.Error(diff)
 	}
