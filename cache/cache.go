@@ -156,6 +156,16 @@ func (c *Cache) inherit(s *store) {
 	s.tally.addTo(&c.elsewhere[s.kind.ID])
 }
 
+// CountPass counts what was passed on of an on-demand kind without this cache, or
+// could not be.
+func (c *Cache) CountPass(k *Kind, err error) {
+	if err != nil {
+		c.count(k, resultFailed)
+		return
+	}
+	c.count(k, resultPassthrough)
+}
+
 // count counts a read of no active tenant.
 func (c *Cache) count(k *Kind, result int) {
 	c.mu.Lock()

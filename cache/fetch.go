@@ -141,7 +141,7 @@ func (t *Tenant) stale(kind *Kind, key string, o *ReadOptions) (a Answer, ok boo
 }
 
 func (t *Tenant) absenceServesStale(kind *Kind, c *completeness, now instant) bool {
-	return now.sub(t.knownCurrentAt(c.verified, c.generation)) <= kind.MaxStale
+	return now.sub(t.knownCurrentAt(c.verified, c.expires, c.generation)) <= kind.MaxStale
 }
 
 // answer says that a key is absent from a complete store.
@@ -157,19 +157,15 @@ func (t *Tenant) servesStale(kind *Kind, e *entry, now instant) bool {
 	if e.is(invalidated) { // proofs say nothing more of it
 		return now.sub(e.verified) <= kind.MaxStale
 	}
-	return now.sub(t.knownCurrentAt(e.verified, e.generation)) <= kind.MaxStale
+	return now.sub(t.knownCurrentAt(e.verified, e.expires, e.generation)) <= kind.MaxStale
 }
 
 // Through reads the origin and keeps nothing: for on-demand kinds, and for
 // tenants that are not active on this node. Errors: those of [Tenant.Read].
 func (c *Cache) Through(ctx context.Context, tenant string, kind *Kind, key string, o ReadOptions) (Answer, error) {
 	a, err := c.pass(ctx, tenant, kind, key, &o)
-	if err != nil {
-		c.count(kind, resultFailed)
-		return Answer{}, err
-	}
-	c.count(kind, resultPassthrough)
-	return a, nil
+	c.CountPass(kind, err)
+	return a, err
 }
 
 func (c *Cache) pass(ctx context.Context, tenant string, kind *Kind, key string, o *ReadOptions) (Answer, error) {

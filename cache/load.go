@@ -40,12 +40,28 @@ var ErrOverflow = errors.New("too many events during the list read")
 // another. Errors: [ErrAbsent] if the origin has no such list, which says
 // nothing of single items; a [*FaultError], [ErrOverflow], or that of ctx.
 func (t *Tenant) Load(ctx context.Context, kind *Kind) error {
+	return t.LoadPaced(ctx, kind, func(context.Context) error { return nil })
+}
+
+// LoadPaced is Load, but waits for a turn before it asks the origin, and for
+// another for each further page. An error of turn ends it.
+func (t *Tenant) LoadPaced(ctx context.Context, kind *Kind, turn func(context.Context) error) error {
 	for range loadTries {
+		if err := turn(ctx); err != nil {
+			return err
+		}
 		l, s, err := t.beginLoad(ctx, kind)
 		if err != nil || l == nil {
 			return err
 		}
-		etag, err := t.cache.source.List(ctx, t.name, kind, l.etag, func(docs []Document) error { return t.page(s, l, docs) })
+		etag, err := t.cache.source.List(ctx, t.name, kind, l.etag, func(docs []Document) error {
+			if l.pages > 0 {
+				if err := turn(ctx); err != nil {
+					return err
+				}
+			}
+			return t.page(s, l, docs)
+		})
 		if again := t.endLoad(s, l, etag, err); !again {
 			return listFault(t.name, kind, err)
 		}
@@ -179,6 +195,7 @@ func (t *Tenant) endLoad(s *store, l *load, etag string, err error) (again bool)
 	default:
 		t.listed(s, l, etag)
 	}
+	s.listed.Store(uint64(l.generation))
 	if !l.incomplete {
 		s.complete.Store(&completeness{
 			generation: l.generation, verified: l.start, settled: t.cache.clock.now(), expires: l.start.add(jitter(s.kind.TTL)),

@@ -11,6 +11,7 @@ import (
 type store struct {
 	table    atomic.Pointer[table]
 	complete atomic.Pointer[completeness]
+	listed   atomic.Uint64 // the generation in which the last list was kept
 	kind     *Kind
 
 	etag     string // of a list whose content this was after so many edits

@@ -119,13 +119,14 @@ func (t *Tenant) current(g generation, proof, now instant) bool {
 }
 
 // knownCurrentAt returns the last instant at which what was verified at the
-// given instant in g is known to have been current. Callers hold mu.
-func (t *Tenant) knownCurrentAt(verified instant, g generation) instant {
+// given instant in g is known to have been current: not beyond its TTL, which ends
+// what nobody announced. Callers hold mu.
+func (t *Tenant) knownCurrentAt(verified, expires instant, g generation) instant {
 	until := t.link.proven()
 	if now := t.generation(); now != g {
 		until = t.endOf(g, now)
 	}
-	return max(verified, until)
+	return max(verified, min(until, expires))
 }
 
 // endOf returns the last proof within g, 0 if that is not remembered.

@@ -67,12 +67,11 @@ func (n *Node) load(ctx context.Context, t *tenant, paced bool) {
 }
 
 func (n *Node) loadList(ctx context.Context, t *tenant, k *cache.Kind, paced bool) error {
+	load := t.cache.Load
 	if paced {
-		if err := n.resyncs.wait(ctx); err != nil {
-			return err
-		}
+		load = func(ctx context.Context, k *cache.Kind) error { return t.cache.LoadPaced(ctx, k, n.resyncs.wait) }
 	}
-	err := t.cache.Load(ctx, k)
+	err := load(ctx, k)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, cache.ErrAbsent) {
 		n.metrics.failedLoads.Inc()
 		n.log.Warn("a list could not be read, it will be repeated", "tenant", t.name, "kind", k.Name, "error", err)
@@ -89,9 +88,9 @@ func (n *Node) revalidate(ctx context.Context, t *tenant) {
 	generation := t.cache.Generation()
 	more, err := t.cache.Revalidate(ctx, revalidateAtOnce, n.resyncs.wait)
 	if err != nil && ctx.Err() == nil {
-		n.log.Debug("entries in doubt could not be read anew; who reads them asks the origin", "tenant", t.name, "error", err)
+		n.log.Debug("entries in doubt could not be read anew, it will be tried again", "tenant", t.name, "error", err)
 	}
-	if t.revalidated(generation, more) {
+	if t.revalidated(generation, more, err != nil) {
 		n.again.add(task{tenant: t, entries: true, reads: t.lately()})
 	}
 }

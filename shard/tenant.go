@@ -120,12 +120,13 @@ func (t *tenant) unverified() (enqueue bool) {
 }
 
 // revalidated notes that entries were read anew, and reports whether the tenant is
-// to be queued because there is more, and no doubt came that makes lists due.
-func (t *tenant) revalidated(generation uint64, more bool) (enqueue bool) {
+// to be queued because there is more, and no doubt came that makes lists due. After
+// a fault the caretaker queues it.
+func (t *tenant) revalidated(generation uint64, more, failed bool) (enqueue bool) {
 	current := t.cache.Generation()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !more {
+	if !more && !failed {
 		t.verified = generation
 	}
 	t.queued = more && t.state == Live && generation == current && len(t.missing) == 0

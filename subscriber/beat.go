@@ -48,11 +48,30 @@ func (s *Subscriber) publishBeat(ctx context.Context) {
 	switch err := s.publish(ctx, s.beatChannel, id); {
 	case redis.IsPermissionError(err):
 		s.stopBeats(err)
-	case err == nil:
+	case err != nil:
+		s.beating(false, err)
+	default:
+		s.beating(true, nil)
 		for _, l := range ready {
 			l.beats.expect(id)
 		}
 	}
+}
+
+// beating notes whether the last beat was acknowledged. While none is, PINGs alone
+// prove: they do not show a server that passes nothing on.
+func (s *Subscriber) beating(acknowledged bool, err error) {
+	switch {
+	case s.silent == !acknowledged:
+		return
+	case acknowledged:
+		s.metrics.beats.Set(1)
+		s.log.Info("beats are acknowledged again")
+	default:
+		s.metrics.beats.Set(0)
+		s.log.Warn("beats are not acknowledged", "error", err)
+	}
+	s.silent = !acknowledged
 }
 
 // lives returns the lives there are now.

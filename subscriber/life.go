@@ -53,7 +53,7 @@ func newLife(c *conn, link link) *life {
 	return &life{
 		conn: c, link: link,
 		queue: &queue{maxItems: c.cfg.QueueEvents, maxBytes: c.cfg.QueueBytes, wake: c.wake},
-		pings: newLedger(c.cfg.ProofTTL), beats: newLedger(c.cfg.ProofTTL),
+		pings: newLedger(c.cfg.ProofTTL), beats: newLedger(c.cfg.ProofTTL - c.cfg.Heartbeat),
 	}
 }
 
@@ -259,10 +259,15 @@ func (l *life) keepPinging(ctx context.Context) {
 	}
 }
 
-// watch ends the life when a probe does not come back. It looks four times a
-// heartbeat, which bounds how late it is.
+// watchInterval bounds how late a probe that does not come back is noticed.
+const watchInterval = 250 * time.Millisecond
+
+// watch ends the life when a probe does not come back. A PING has ProofTTL, since
+// until it comes back nothing newer is proven. A beat has a heartbeat less: the PONGs
+// go on proving where a server passes nothing on, and up to a heartbeat has
+// gone by when the first beat is lost. So that, too, is noticed within ProofTTL.
 func (l *life) watch(ctx context.Context) {
-	tick := time.NewTicker(l.cfg.Heartbeat / 4)
+	tick := time.NewTicker(min(l.cfg.Heartbeat/4, watchInterval))
 	defer tick.Stop()
 	for {
 		select {

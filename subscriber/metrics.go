@@ -23,7 +23,7 @@ func newMetrics(reg prometheus.Registerer, channels func() float64) (*metrics, e
 	}
 	m := &metrics{
 		beats: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tenantry_bus_beats", Help: "1 while beats are published, 0 once the server forbids it.",
+			Name: "tenantry_bus_beats", Help: "1 while beats are acknowledged, 0 while they are not, and once the server forbids them.",
 		}),
 		ignored:  counter("tenantry_bus_beats_ignored_total", "Beats received that were unknown, repeated or forged."),
 		dropped:  counter("tenantry_bus_dropped_total", "Messages dropped because the inbound queue was full."),

@@ -29,6 +29,9 @@ type Subscriber struct {
 	beatChannel string
 	// beatsOff is set once the server forbids beats.
 	beatsOff atomic.Bool
+	// silent says that the last beat was not acknowledged. It is the beating
+	// goroutine's.
+	silent bool
 
 	// Replaced by fakes in tests.
 	dial    func(context.Context) (link, error)

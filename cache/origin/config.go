@@ -17,8 +17,8 @@ type Config struct {
 	URL string
 	// Timeout is the hard time-out of one read: the wait for a slot, all of its
 	// redirects and retries, and its body. Each page of a list is a read. Of what
-	// is passed on it bounds the wait for the head and for each further piece of
-	// the body. Default 2 s.
+	// is passed on it bounds the wait for the head and the first 64 KiB of the body
+	// together, and for each further 64 KiB. Default 2 s.
 	Timeout time.Duration
 	// ListTimeout bounds a whole list, and what is passed on, the time that the
 	// receiver takes included. Default 60 s.
@@ -27,18 +27,19 @@ type Config struct {
 	Token string
 	// MaxBytes bounds each body. Default 8 MiB.
 	MaxBytes int64
-	// MaxListBytes bounds the bodies of all pages of a list together, and each
-	// that is passed on. Default 4 × MaxBytes.
+	// MaxListBytes bounds the bodies of all pages of a list together. Default
+	// 4 × MaxBytes.
 	MaxListBytes int64
 	// MaxPages bounds the pages of a list. Default 1,000.
 	MaxPages int
 	// Retries is how often a read is tried again within its Timeout, where its
 	// failure may be over at once; see [Reader]. Default 2; negative: never.
 	Retries int
-	// Concurrency is how many reads may be in flight at once. In the worst
-	// case each holds MaxBytes. Default 64.
+	// Concurrency is how many reads may be in flight at once, and as many again
+	// that are passed on: slow receivers of those keep no read waiting. In the
+	// worst case each read holds MaxBytes. Default 64.
 	Concurrency int
-	// TenantConcurrency is how many of them may be a tenant's, at least 1. It is
+	// TenantConcurrency is how many of either may be a tenant's, at least 1. It is
 	// asked at each read, and should be well below Concurrency: that many slots
 	// a tenant may hold whose paths hang. Default 8.
 	TenantConcurrency func(tenant string) int

@@ -37,8 +37,8 @@ type Response struct {
 	Header http.Header
 	// Body holds one of the tenant's slots until its end or an error has been
 	// read or it is closed, which is the receiver's duty. It ends with a
-	// [*cache.FaultError] where the origin's breaks, hangs for longer than
-	// [Config.Timeout], is over [Config.MaxListBytes], or takes longer than
+	// [*cache.FaultError] where the origin's breaks, comes more slowly than 64 KiB
+	// in [Config.Timeout], is over [Config.MaxBytes], or takes longer than
 	// [Config.ListTimeout] in all, the receiver's time included; and when the
 	// context of [Reader.Pass] ends.
 	Body io.ReadCloser
@@ -60,7 +60,7 @@ func (r *Reader) Pass(ctx context.Context, tenant string, ck *cache.Kind, segmen
 	}
 	a := ask{tenant: tenant, to: to, accept: "application/json, */*;q=0.5"}
 	s := r.newStream(ctx, k.Name)
-	if s.visit, err = r.enter(s.ctx, k.Name, family{tenant: tenant, kind: ck.ID}); err != nil {
+	if s.visit, err = r.enter(s.ctx, r.passes, k.Name, family{tenant: tenant, kind: ck.ID}); err != nil {
 		s.release()
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func passedHeader(resp *http.Response) http.Header {
 
 // head waits for an answer that passes.
 func (r *Reader) head(s *stream, a ask) (resp *http.Response, err error) {
-	err = r.try(s.ctx, s.kind, s.began.Add(r.cfg.Timeout), func() error {
+	err = r.try(s.ctx, s.kind, s.arrived.Add(r.cfg.Timeout), func() error {
 		s.began = time.Now()
 		if resp, err = r.passable(s.ctx, a, &s.visit.sign); err == nil {
 			return nil
@@ -151,8 +151,8 @@ func (r *Reader) passable(ctx context.Context, a ask, sign *progress) (*http.Res
 	switch {
 	case !passes(resp.StatusCode):
 		err = refused(resp)
-	case resp.ContentLength > r.cfg.MaxListBytes:
-		err = fault(reasonOversized, "body of %d bytes, limit %d", resp.ContentLength, r.cfg.MaxListBytes)
+	case resp.ContentLength > r.cfg.MaxBytes:
+		err = fault(reasonOversized, "body of %d bytes, limit %d", resp.ContentLength, r.cfg.MaxBytes)
 	default:
 		return resp, nil
 	}

@@ -21,7 +21,8 @@ type Reader struct {
 	cfg       Config
 	base      *url.URL
 	kinds     []kind
-	gate      *gate
+	gate      *gate // of reads
+	passes    *gate // of what is passed on, which may take as long as its receivers
 	guard     *guard
 	retries   failsafe.Executor[any]
 	budget    *budget
@@ -51,7 +52,8 @@ func New(cfg Config, kinds []Kind, logger *slog.Logger, reg prometheus.Registere
 		return nil, err
 	}
 	r := &Reader{cfg: cfg, base: base, kinds: parsed, gate: newGate(cfg.Concurrency, cfg.MaxWaiting, cfg.MaxTenantWaiting),
-		guard: newGuard(), retries: newRetries(cfg.Retries), budget: newBudget(),
+		passes: newGate(cfg.Concurrency, cfg.MaxWaiting, cfg.MaxTenantWaiting),
+		guard:  newGuard(), retries: newRetries(cfg.Retries), budget: newBudget(),
 		transport: newTransport(cfg), logger: logger, metrics: m}
 	r.token.Store(&cfg.Token)
 	return r, nil
@@ -66,8 +68,8 @@ func newTransport(cfg Config) *http.Transport {
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    cfg.Timeout,
 		DisableCompression:     true,
-		MaxIdleConns:           cfg.Concurrency,
-		MaxIdleConnsPerHost:    cfg.Concurrency,
+		MaxIdleConns:           2 * cfg.Concurrency,
+		MaxIdleConnsPerHost:    2 * cfg.Concurrency,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
@@ -118,7 +120,7 @@ func (r *Reader) read(ctx context.Context, kind string, f family, a ask, use fun
 	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.Timeout, errTimeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	v, err := r.enter(ctx, kind, f)
+	v, err := r.enter(ctx, r.gate, kind, f)
 	if err != nil {
 		return err
 	}

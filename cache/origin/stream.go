@@ -19,19 +19,24 @@ type stream struct {
 	cancel context.CancelCauseFunc
 	stop   context.CancelFunc
 	// idle ends the stream: armed until the head has come, and in each Read.
-	idle  *time.Timer
-	began time.Time
-	visit visit
-	left  int64 // of the bytes
-	body  io.ReadCloser
-	once  sync.Once
+	idle    *time.Timer
+	arrived time.Time
+	began   time.Time // the last try
+	visit   visit
+	left    int64 // of the bytes
+	// patience is for how long the origin may still be waited for, until it has
+	// sent more.
+	patience time.Duration
+	credited int64 // bytes that patience was given for
+	body     io.ReadCloser
+	once     sync.Once
 
 	mu  sync.Mutex
 	err error // what Read returns from now on
 }
 
 func (r *Reader) newStream(ctx context.Context, kind string) *stream {
-	s := &stream{reader: r, kind: kind, began: time.Now(), left: r.cfg.MaxListBytes}
+	s := &stream{reader: r, kind: kind, arrived: time.Now(), left: r.cfg.MaxBytes, patience: r.cfg.Timeout}
 	ctx, s.stop = context.WithTimeoutCause(ctx, r.cfg.ListTimeout, errTimeout)
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.idle = time.AfterFunc(r.cfg.Timeout, func() { s.cancel(errTimeout) })
@@ -49,6 +54,7 @@ func (s *stream) release() {
 // hold the slot for longer than the context and the time-outs last.
 func (s *stream) open(resp *http.Response) {
 	s.idle.Stop()
+	s.patience -= time.Since(s.arrived)
 	s.body = resp.Body
 	context.AfterFunc(s.ctx, func() { s.end(judge(s.ctx, s.ctx.Err())) })
 }
@@ -61,11 +67,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	if int64(len(p)) > s.left {
 		p = p[:s.left+1]
 	}
-	s.idle.Reset(s.reader.cfg.Timeout)
-	n, err := s.body.Read(p)
-	s.idle.Stop()
+	n, err := s.await(p)
 	if int64(n) > s.left {
-		n, err = int(s.left), fault(reasonOversized, "body over %d bytes", s.reader.cfg.MaxListBytes)
+		n, err = int(s.left), fault(reasonOversized, "body over %d bytes", s.reader.cfg.MaxBytes)
 	}
 	s.left -= int64(n)
 	if err != nil {
@@ -73,6 +77,23 @@ func (s *stream) Read(p []byte) (int, error) {
 			err = judge(s.ctx, err)
 		}
 		s.end(err)
+	}
+	return n, err
+}
+
+// creditBytes is for how many bytes the origin gets another time-out's patience.
+const creditBytes = 64 << 10
+
+// await reads from the origin for as long as there is patience.
+func (s *stream) await(p []byte) (n int, err error) {
+	began := time.Now()
+	s.idle.Reset(s.patience)
+	n, err = s.body.Read(p)
+	s.idle.Stop()
+	s.patience -= time.Since(began)
+	s.credited += int64(n)
+	if s.credited >= creditBytes {
+		s.credited, s.patience = 0, s.reader.cfg.Timeout
 	}
 	return n, err
 }

@@ -11,6 +11,7 @@ import (
 // visit is a read that may go to the origin: it has a slot and a permit.
 type visit struct {
 	reader *Reader
+	gate   *gate
 	kind   string
 	permit permit
 	began  time.Time
@@ -20,20 +21,20 @@ type visit struct {
 
 // enter waits for a slot. It asks the guard before the wait, for an answer at
 // once, and after it, for much may have failed meanwhile.
-func (r *Reader) enter(ctx context.Context, kind string, f family) (visit, error) {
+func (r *Reader) enter(ctx context.Context, g *gate, kind string, f family) (visit, error) {
 	if d := r.guard.wait(f); d > 0 {
 		return visit{}, r.closed(kind, d)
 	}
-	if err := r.gate.enter(ctx, f.tenant, max(r.cfg.TenantConcurrency(f.tenant), 1)); err != nil {
+	if err := g.enter(ctx, f.tenant, max(r.cfg.TenantConcurrency(f.tenant), 1)); err != nil {
 		r.metrics.notSent(kind)
 		return visit{}, notEntered(ctx, err)
 	}
 	p, d := r.guard.begin(f)
 	if d > 0 {
-		r.gate.leave(f.tenant)
+		g.leave(f.tenant)
 		return visit{}, r.closed(kind, d)
 	}
-	return visit{reader: r, kind: kind, permit: p, began: time.Now()}, nil
+	return visit{reader: r, gate: g, kind: kind, permit: p, began: time.Now()}, nil
 }
 
 var errOpen = errors.New("not asked, since it does not answer such reads or asked for a pause")
@@ -55,7 +56,7 @@ func notEntered(ctx context.Context, err error) error {
 // end gives the slot and the permit back.
 func (v *visit) end(ctx context.Context, err error) {
 	r := v.reader
-	r.gate.leave(v.permit.family.tenant)
+	v.gate.leave(v.permit.family.tenant)
 	before, after := r.guard.end(v.permit, v.sign, v.verdict(err))
 	switch {
 	case !before && after:

@@ -102,7 +102,7 @@ func (d *demo) start(c *cobra.Command) (err error) {
 		d.redis.Close()
 		return fmt.Errorf("the sample Wrapper: %w", err)
 	}
-	if d.node, err = node.New(d.config(), quiet(c)); err != nil {
+	if d.node, err = node.New(d.config(), version, quiet(c)); err != nil {
 		d.redis.Close()
 		return errors.Join(err, d.wrapper.Close())
 	}

@@ -179,9 +179,15 @@ suffice; every reason for a no is printed. Exit status 1 for a no.`,
 
 func (a *access) printAuthorization(c *cobra.Command, answer client.Authorization) error {
 	if a.output == "json" {
-		err := printJSON(c.OutOrStdout(), map[string]any{
+		text := map[string]any{
 			"allowed": answer.Allowed, "reasons": append([]string{}, answer.Reasons...), "freshness": rawFreshness(answer.Freshness),
-		})
+		}
+		for name, amount := range map[string]string{"creditCost": answer.Cost, "availableCredits": answer.Available} {
+			if amount != "" {
+				text[name] = json.Number(amount)
+			}
+		}
+		err := printJSON(c.OutOrStdout(), text)
 		if err != nil {
 			return err
 		}

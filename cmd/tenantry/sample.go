@@ -37,6 +37,14 @@ the event. GET / tells the paths, GET /stats how often each was asked.`,
 	c.Flags().IntVar(&cfg.Items, "items", 0, "how many items of each kind a tenant has at least")
 	c.Flags().DurationVar(&cfg.Latency, "latency", 50*time.Millisecond, "added to each read")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		switch {
+		case cfg.Tenants < 0:
+			return fmt.Errorf("--tenants %d: 0 or more", cfg.Tenants)
+		case cfg.Items < 0:
+			return fmt.Errorf("--items %d: 0 or more", cfg.Items)
+		case cfg.Latency < 0:
+			return fmt.Errorf("--latency %v: 0s or more", cfg.Latency)
+		}
 		var at config.Address
 		if err := at.UnmarshalText([]byte(redis)); err != nil {
 			return fmt.Errorf("--redis: %w", err)

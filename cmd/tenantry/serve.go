@@ -65,7 +65,7 @@ func serve(ctx context.Context, file string, cfg *config.Config, insecure bool, 
 		log.Warn("the configuration needs attention", "note", text)
 	}
 	sizeCollector(int64(cfg.Limits.NodeBytes))
-	n, err := node.New(cfg, log)
+	n, err := node.New(cfg, version, log)
 	if err != nil {
 		return &exit{exitUsage, err}
 	}
@@ -132,7 +132,11 @@ func sizeCollector(nodeBytes int64) {
 }
 
 func configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Check or show a configuration", Example: "  tenantry config check tenantry.yaml"}
+	c := &cobra.Command{
+		Use: "config", Short: "Check or show a configuration", Example: "  tenantry config check tenantry.yaml",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(
 		&cobra.Command{
 			Use:     "check FILE",

@@ -204,7 +204,7 @@ func (t *tally) report() *checkReport {
 	for _, gap := range t.sequences.Overdue(time.Now()) {
 		t.gap(gap)
 	}
-	r := &checkReport{Events: t.events, Topics: slices.Collect(maps.Values(t.topics)), Interrupted: t.broken, Interruptions: append([]string{}, t.breaks...)}
+	r := &checkReport{Events: t.events, Topics: slices.AppendSeq([]*topicTally{}, maps.Values(t.topics)), Interrupted: t.broken, Interruptions: append([]string{}, t.breaks...)}
 	for _, row := range r.Topics {
 		row.judge()
 		r.Bytes += row.Bytes

@@ -97,7 +97,7 @@ type Origin struct {
 	TokenFile   string        `yaml:"token_file" doc:"a file that holds the token instead"`
 	Retries     int           `yaml:"retries" min:"0" max:"10" doc:"how often a read that failed is tried again"`
 	Concurrency int           `yaml:"concurrency" min:"1" max:"10000" doc:"the most reads in flight"`
-	MaxBytes    Size          `yaml:"max_bytes" min:"1KiB" max:"1GiB" doc:"the most bytes of one answer"`
+	MaxBytes    Size          `yaml:"max_bytes" min:"1KiB" max:"1GiB" doc:"the most bytes of one answer, passed-on ones included; a list of several pages may have four times that"`
 }
 
 // Kinds says which kinds there are.

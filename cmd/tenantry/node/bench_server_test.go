@@ -56,7 +56,7 @@ func serveNode() {
 	cfg.Listen.RPC, cfg.Listen.Admin = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Redis.Addresses = []config.Address{config.Address(os.Getenv(redisVar))}
 	cfg.Origin.URL = config.URL(os.Getenv(originVar))
-	n, err := node.New(cfg, slog.New(slog.DiscardHandler))
+	n, err := node.New(cfg, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		panic(err)
 	}

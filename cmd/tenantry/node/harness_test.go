@@ -53,7 +53,7 @@ func newStack(t *testing.T, redis *redistest.Server, configure func(*config.Conf
 	if configure != nil {
 		configure(cfg)
 	}
-	if s.node, err = node.New(cfg, slog.New(slog.NewTextHandler(s.log, nil))); err != nil {
+	if s.node, err = node.New(cfg, "test", slog.New(slog.NewTextHandler(s.log, nil))); err != nil {
 		t.Fatal(err)
 	}
 	s.run()
@@ -242,5 +242,5 @@ func (b *lockedBuffer) String() string {
 }
 
 func newNode(cfg *config.Config) (*node.Node, error) {
-	return node.New(cfg, slog.New(slog.DiscardHandler))
+	return node.New(cfg, "test", slog.New(slog.DiscardHandler))
 }

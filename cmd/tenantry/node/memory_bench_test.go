@@ -91,7 +91,7 @@ func startQuietNode(b *testing.B, r *redistest.Server) *node.Node {
 	cfg.Limits.ActivationsPerSecond = heapTenants
 	cfg.Redis.Addresses = []config.Address{config.Address(r.Addr())}
 	cfg.Origin.URL = config.URL(origin.URL)
-	n, err := node.New(cfg, slog.New(slog.DiscardHandler))
+	n, err := node.New(cfg, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 // Node is one node of Tenantry in this process.
 type Node struct {
 	log     *slog.Logger
+	version string
 	limits  liveLimits
 	origin  *origin.Reader
 	cache   *cache.Cache
@@ -36,9 +38,9 @@ type Node struct {
 }
 
 // New puts a node together and binds its ports, so that a port in use is an
-// error at once. Close it with Run.
-func New(cfg *config.Config, log *slog.Logger) (*Node, error) {
-	n, reg := &Node{log: log}, prometheus.NewRegistry()
+// error at once. Version is the binary's, as members show it. Close it with Run.
+func New(cfg *config.Config, version string, log *slog.Logger) (*Node, error) {
+	n, reg := &Node{log: log, version: version}, prometheus.NewRegistry()
 	n.Reload(cfg)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	set, err := cfg.Kinds.Set()
@@ -74,7 +76,8 @@ func (n *Node) listen(cfg *config.Config, set *kinds.Set, reg *prometheus.Regist
 	n.rpcAt, n.adminAt = rpcListener.Addr(), adminListener.Addr()
 	n.rpc = rpc.NewServer(rpcListener, traced(rpc.NewHandler(rpc.Config{
 		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
-		Passer: newPasser(n.origin, set.Cache()),
+		Zone: cfg.Node.Zone, Address: cmp.Or(string(cfg.Advertise.RPC), n.RPC()), Version: n.version,
+		Passer: newPasser(n.origin, n.cache, set.Cache()),
 		Logger: n.log, Registerer: reg,
 	})), n.log)
 	n.admin = rpc.NewServer(adminListener, rpc.NewAdmin(n.shard, reg), n.log)
