@@ -103,9 +103,7 @@ func (answer reply) code() connect.Code { return 0 }
 func (answer reply) send(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	setFreshness(h, answer.state, answer.age)
-	// Whoever keeps an answer must ask again, and not for another tenant.
-	h.Set("Cache-Control", "private, no-cache")
-	h.Add("Vary", tenantHeader+", Authorization") // beside what CORS varies by
+	setCaching(h)
 	etag := `"` + strconv.FormatUint(xxhash.Sum64(answer.body), 16) + `"`
 	h.Set("ETag", etag)
 	if matches(r.Header.Values("If-None-Match"), etag) {
@@ -113,6 +111,13 @@ func (answer reply) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, answer.body)
+}
+
+// setCaching says that whoever keeps an answer, an absence included, must ask again,
+// and not for another tenant.
+func setCaching(h http.Header) {
+	h.Set("Cache-Control", "private, no-cache")
+	h.Add("Vary", tenantHeader+", Authorization") // beside what CORS varies by
 }
 
 func setFreshness(h http.Header, state cache.State, age time.Duration) {
@@ -135,6 +140,7 @@ func matches(values []string, etag string) bool {
 }
 
 func (f *facade) writeFault(w http.ResponseWriter, fault fault, err error) {
+	setCaching(w.Header())
 	if fault.freshness != nil {
 		setFreshness(w.Header(), stateOf(fault.freshness), fault.freshness.GetAge().AsDuration())
 	}

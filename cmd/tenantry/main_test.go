@@ -66,6 +66,8 @@ func (s stack) readsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.out), &entry); err != nil || entry.Freshness.State != "FRESH" || entry.Freshness.Node != "node-1" {
 		t.Errorf("%+v, %v, of %s", entry, err, got.out)
 	}
+	tenantry("", "authorize", "123", "crm.leads.create", "--user", "user-3", "-o", "json", "--server", s.server).
+		expect(t, 1, `"creditCost": 2.5`, "")
 	got = tenantry("", "check", "123", "crm.leads.create", "--user", "user-1", "-o", "json", "--server", s.server)
 	var credits struct {
 		Operation                    string
@@ -152,6 +154,8 @@ func TestTheCommandLine(t *testing.T) {
 	tenantry("", "version").expect(t, 0, "tenantry dev\n", "")
 	tenantry("", "version", "please").expect(t, 2, "", "tenantry: ")
 	tenantry("", "sing").expect(t, 2, "", `unknown command "sing"`)
+	tenantry("", "config", "sing").expect(t, 2, "", `unknown command "sing"`)
+	tenantry("", "sample-wrapper", "--latency", "-1s").expect(t, 2, "", "--latency -1s: 0s or more")
 	tenantry("").expect(t, 0, "Exit status: 0 done", "")
 	for _, c := range rootCommand().Commands() {
 		tenantry("", c.Name(), "--help").expect(t, 0, "Examples:\n", "")

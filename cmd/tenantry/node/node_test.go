@@ -256,6 +256,9 @@ func TestHistoryPassesThrough(t *testing.T) {
 	if n := s.origin.count("/api/tenants/123/history/users/user-1/a%20b?page=2"); n != 2 {
 		s.Errorf("asked %d times as it is; all: %v", n, s.origin.all())
 	}
+	if n := s.metric(`tenantry_reads_total{class="on-demand",kind="history",result="passthrough"}`); n != "2" {
+		s.Errorf("%s were counted", n)
+	}
 	if a := s.get("/api/history/%2e%2e/roles/admin", "123"); a.status != http.StatusBadRequest {
 		s.Errorf("%+v", a)
 	}
