@@ -74,6 +74,21 @@ mutations: ## Show that chaos catches a node that breaks a rule (ARGS='--seeds 3
 	go build -trimpath -buildvcs=false -tags mutation -o bin/tenantry-mutation ./cmd/tenantry
 	go run ./cmd/chaos mutations --binary bin/tenantry-mutation $(ARGS)
 
+.PHONY: soak
+soak: build ## Show that a node stays as it is for ten minutes (ARGS='--for 1m')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos soak --binary bin/tenantry $(ARGS)
+
+.PHONY: recovery
+recovery: build ## Measure how a node with 100 to 10,000 tenants comes back from a fault (ARGS='--tenants 100')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos recovery --binary bin/tenantry $(ARGS)
+
+.PHONY: wake
+wake: build ## Check what nodes answer when they wake, a hundred times (ARGS='--times 10')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos wake --binary bin/tenantry $(ARGS)
+
 .PHONY: demo
 demo: build ## Run everything in one process, with requests to copy (ARGS='--help')
 	./bin/tenantry demo $(ARGS)

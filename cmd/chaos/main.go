@@ -1,5 +1,6 @@
 // Command chaos tries to catch a node of Tenantry breaking its promise: it runs a
-// real node, a real Redis and an origin under faults, and checks every answer.
+// real node, a real Redis and an origin under faults, and checks every answer. Its
+// other commands show that it would, and measure a node in the same way.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tenantry/tenantry/cmd/chaos/nemesis"
 	"github.com/tenantry/tenantry/cmd/chaos/trial"
@@ -35,23 +37,27 @@ func run(args []string, out, errs io.Writer) int {
 	c.SetErr(errs)
 	err := c.ExecuteContext(ctx)
 	switch {
-	case err == nil:
+	case err == nil && ctx.Err() == nil:
 		return 0
-	case errors.Is(err, errBroken):
-		return 1
+	case ctx.Err() != nil:
+		fmt.Fprintln(errs, "chaos: interrupted")
+		return 2
 	default:
 		fmt.Fprintln(errs, "chaos:", err)
+		if errors.Is(err, errBroken) || errors.Is(err, errUnsteady) || errors.Is(err, errMissed) {
+			return 1
+		}
 		return 2
 	}
 }
 
-var errBroken = errors.New("the promise was broken")
+var errBroken = errors.New("the promise was broken, or too few answers were fresh")
 
 // defaults returns what "make chaos" does but for its length: everything that the
 // promise depends on as a node has it by default, but for shorter TTLs.
 func defaults() trial.Config {
 	return trial.Config{
-		Seed: 1, For: 10 * time.Minute, Tenants: 1000, Hot: 10, Writes: 40, Reads: 1500, Readers: 48, Dawdling: 10,
+		Seed: 1, For: 10 * time.Minute, Tenants: 1000, Hot: 100, Writes: 40, Reads: 1500, Readers: 48, Dawdling: 10,
 		Heartbeat: time.Second, ProofTTL: 3 * time.Second, Bound: 4 * time.Second, TTL: time.Minute, MaxStale: 5 * time.Second,
 		Hold: 6 * time.Second, Quiet: 9 * time.Second,
 	}
@@ -83,56 +89,62 @@ Faults: ` + strings.Join(nemesis.Names(), ", "),
 		},
 	}
 	f := c.Flags()
-	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "what changes, reads and faults follow from")
-	f.DurationVar(&cfg.For, "for", cfg.For, "how long")
-	f.IntVar(&cfg.Tenants, "tenants", cfg.Tenants, "how many tenants")
-	f.IntVar(&cfg.Hot, "hot", cfg.Hot, "how many of them get most of the changes")
-	f.Float64Var(&cfg.Writes, "writes", cfg.Writes, "changes per second")
-	f.Float64Var(&cfg.Reads, "reads", cfg.Reads, "requests per second; a quarter are batches of 24")
-	f.IntVar(&cfg.Dawdling, "dawdling", cfg.Dawdling, "how many of a thousand good origin answers are slow")
-	f.IntVar(&cfg.Readers, "readers", cfg.Readers, "requests at the same time")
+	sizeFlags(f, &cfg)
+	loadFlags(f, &cfg)
+	outputFlags(f, &keep, &output)
 	f.StringSliceVar(&faults, "faults", nil, "the types of faults; default: all")
 	f.DurationVar(&cfg.Hold, "hold", cfg.Hold, "about how long a fault lasts")
 	f.DurationVar(&cfg.Quiet, "quiet", cfg.Quiet, "the time between two")
 	f.BoolVar(&cfg.Overlap, "overlap", false, "bring faults of node, bus and origin at the same time")
+	c.AddCommand(mutationsCommand(), soakCommand(), recoveryCommand(), wakeCommand())
+	return c
+}
+
+// sizeFlags are those of a run with one node and one number of tenants.
+func sizeFlags(f *pflag.FlagSet, cfg *trial.Config) {
+	f.DurationVar(&cfg.For, "for", cfg.For, "how long")
+	f.IntVar(&cfg.Tenants, "tenants", cfg.Tenants, "how many tenants")
+	f.IntVar(&cfg.Hot, "hot", cfg.Hot, "how many of them get most of the changes")
+}
+
+// loadFlags are those of the traffic and of the node.
+func loadFlags(f *pflag.FlagSet, cfg *trial.Config) {
+	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "what changes, reads and faults follow from")
+	f.Float64Var(&cfg.Writes, "writes", cfg.Writes, "changes per second")
+	f.Float64Var(&cfg.Reads, "reads", cfg.Reads, "requests per second; a quarter are batches of 24")
+	f.IntVar(&cfg.Dawdling, "dawdling", cfg.Dawdling, "how many of a thousand good origin answers are slow")
+	f.IntVar(&cfg.Readers, "readers", cfg.Readers, "requests at the same time")
 	f.DurationVar(&cfg.Bound, "bound", cfg.Bound, "the node's coherence.bound")
 	f.DurationVar(&cfg.ProofTTL, "proof-ttl", cfg.ProofTTL, "the node's coherence.proof_ttl")
 	f.DurationVar(&cfg.Heartbeat, "heartbeat", cfg.Heartbeat, "the node's redis.heartbeat")
 	f.DurationVar(&cfg.TTL, "ttl", cfg.TTL, "the ttl of critical kinds")
 	f.DurationVar(&cfg.MaxStale, "max-stale", cfg.MaxStale, "the max_stale of critical kinds")
 	f.StringVar(&cfg.Binary, "binary", "bin/tenantry", "the node's")
-	f.StringVar(&keep, "keep", "", "a folder for configurations and logs; default: a temporary one")
-	f.StringVarP(&output, "output", "o", "text", "text or json")
-	c.AddCommand(mutationsCommand())
-	return c
+}
+
+func outputFlags(f *pflag.FlagSet, keep, output *string) {
+	f.StringVar(keep, "keep", "", "a folder for configurations and logs; default: a temporary one")
+	f.StringVarP(output, "output", "o", "text", "text or json")
 }
 
 func try(c *cobra.Command, cfg trial.Config, output, keep string) error {
-	cfg.Dir = keep
-	if keep == "" {
-		dir, err := os.MkdirTemp("", "chaos")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		cfg.Dir = dir
-	}
-	if err := absolute(&cfg); err != nil {
-		return err
-	}
-	res, err := trial.Run(c.Context(), cfg)
+	res, err := within(c.Context(), cfg, keep, trial.Run)
 	if err != nil {
 		return err
 	}
-	if output == "json" {
-		e := json.NewEncoder(c.OutOrStdout())
-		e.SetIndent("", "  ")
-		err = e.Encode(res)
-	} else {
-		err = res.Print(c.OutOrStdout())
-	}
+	err = write(c.OutOrStdout(), output, res, func() error { return res.Print(c.OutOrStdout()) })
 	if err == nil && !res.Good() {
 		err = errBroken
 	}
 	return err
+}
+
+// write writes a result for programs, or lets it be printed for people.
+func write(out io.Writer, output string, res any, printed func() error) error {
+	if output != "json" {
+		return printed()
+	}
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(res)
 }

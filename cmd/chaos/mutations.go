@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -24,7 +24,8 @@ func mutationsCommand() *cobra.Command {
 		Short: "Show that the checker catches a node that breaks a rule",
 		Long: `Runs a node that was built with -tags mutation, and breaks one rule at a time on
 purpose, under the faults that should bring it to light. A check that cannot fail
-is no check. Exit status 1 if a mutation is caught in less than nine of ten seeds.`,
+is no check. Each is also run once without the mutation, when there must be nothing
+to catch. Exit status 1 if a mutation is caught in less than nine of ten seeds.`,
 		Example: "  go build -tags mutation -o bin/tenantry-mutation ./cmd/tenantry\n  chaos mutations --binary bin/tenantry-mutation",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -43,9 +44,12 @@ func mutations(ctx context.Context, out io.Writer, binary string, seeds int, onl
 		if len(only) > 0 && !slices.Contains(only, m.Name) {
 			continue
 		}
+		if err := control(ctx, m, binary); err != nil {
+			return err
+		}
 		caught, seconds, shortest := 0, 0.0, ""
 		for seed := range seeds {
-			res, err := mutant(ctx, m, binary, uint64(seed+1))
+			res, err := within(ctx, m.Apply(trial.Brief(uint64(seed+1), binary, "")), "", trial.Run)
 			if err != nil {
 				return fmt.Errorf("%s: %w", m.Name, err)
 			}
@@ -59,22 +63,29 @@ func mutations(ctx context.Context, out io.Writer, binary string, seeds int, onl
 		missed = missed || caught*10 < seeds*least
 	}
 	if missed {
-		return errBroken
+		return errMissed
 	}
 	return nil
 }
 
-func mutant(ctx context.Context, m trial.Mutation, binary string, seed uint64) (*trial.Result, error) {
-	dir, err := os.MkdirTemp("", "chaos")
+var (
+	errMissed      = errors.New("a mutation was caught in less than nine of ten seeds")
+	errUncontroled = errors.New("the checker finds fault with a node that breaks no rule")
+)
+
+// control shows that it is the mutation that is caught: the same run without it
+// has nothing to be caught.
+func control(ctx context.Context, m trial.Mutation, binary string) error {
+	cfg := m.Apply(trial.Brief(1, binary, ""))
+	cfg.Mutation = ""
+	res, err := within(ctx, cfg, "", trial.Run)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("%s, without the mutation: %w", m.Name, err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	cfg := m.Apply(trial.Brief(seed, binary, dir))
-	if err := absolute(&cfg); err != nil {
-		return nil, err
+	if res.Violations > 0 {
+		return fmt.Errorf("%s: %w: %v\n%s", m.Name, errUncontroled, res.ByRule, shorter("", res.Histories))
 	}
-	return trial.Run(ctx, cfg)
+	return nil
 }
 
 func shorter(one string, others []string) string {

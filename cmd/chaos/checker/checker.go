@@ -29,6 +29,7 @@ const (
 	RuleUnexpected  Rule = "unexpected"  // an error that the request does not deserve
 	RuleState       Rule = "state"       // an answer without a state, or a state that its source cannot have
 	RuleUnannounced Rule = "unannounced" // PROVISIONAL or from an event, which nobody has published
+	RuleUnconfirmed Rule = "unconfirmed" // PROVISIONAL for too long, though nothing was wrong
 )
 
 // Violation is an answer that breaks a rule.
@@ -117,7 +118,7 @@ func (c *Checker) absence(r *history.Read) (worst *Violation) {
 func (c *Checker) judge(r *history.Read, commits []history.Commit, events []history.Event, index int) *Violation {
 	s := c.suspect(r, commits, events, index)
 	for _, rule := range []func(*suspect) (Rule, time.Duration){
-		identity, freshness, staleness, knownOld, age, maxAge, minVersion, after,
+		identity, freshness, staleness, knownOld, confirmation, age, maxAge, minVersion, after,
 	} {
 		if name, late := rule(s); name != "" {
 			return &Violation{Rule: name, Read: *r, Commit: index, Late: late}

@@ -53,7 +53,7 @@ func (s *story) at(when time.Duration) { time.Sleep(when - s.Now()) }
 func (s *story) change(version uint64, absent bool, told time.Duration) uint32 {
 	c, index := s.Commit(0, version, absent)
 	if told >= 0 {
-		e := history.Event{Commit: index, First: s.Now()}
+		e := history.Event{Commit: index, First: s.Now(), Sets: true}
 		s.Announcing(0, e)
 		time.Sleep(told)
 		e.Acked = s.Now()
@@ -163,7 +163,7 @@ func TestProvisionalIsNotFresh(t *testing.T) {
 		n := s.change(2, false, 0)
 		s.at(10 * time.Second)
 		s.change(3, false, 0)
-		s.at(20 * time.Second)
+		s.at(12 * time.Second)
 		r := s.value(n)
 		r.State, r.Source = history.Provisional, history.FromEvent
 		s.verdict("an old value that was announced", r, "")
@@ -175,6 +175,31 @@ func TestProvisionalIsNotFresh(t *testing.T) {
 		r.State = history.NoState
 		s.verdict("without a state", r, checker.RuleState)
 	})
+}
+
+// What an event announced is confirmed before long, unless something is wrong.
+func TestProvisionalEnds(t *testing.T) {
+	for _, wrong := range []bool{false, true} {
+		tell(t, func(s *story) {
+			s.at(10 * time.Second)
+			n := s.change(2, false, 0)
+			if wrong {
+				s.at(11 * time.Second)
+				defer s.Begin(history.Fault{Type: "origin-500"})()
+			}
+			s.at(10*time.Second + 2*bound)
+			r := s.value(n)
+			r.State, r.Source = history.Provisional, history.FromEvent
+			s.verdict("in time", r, "")
+			s.at(s.Now() + instant)
+			r.Sent, r.Done = s.Now(), s.Now()
+			want := checker.RuleUnconfirmed
+			if wrong {
+				want = ""
+			}
+			s.verdict("too late", r, want)
+		})
+	}
 }
 
 func TestStaleWithinMaxStale(t *testing.T) {
@@ -224,7 +249,7 @@ func TestKnownOldMayBeAnnouncedAgain(t *testing.T) {
 		n := s.change(2, false, 0)
 		s.change(3, false, 0)
 		s.at(11 * time.Second)
-		s.Announcing(0, history.Event{Commit: 1, First: s.Now()})
+		s.Announcing(0, history.Event{Commit: 1, First: s.Now(), Sets: true})
 		s.at(14 * time.Second)
 		r := s.value(n)
 		r.State, r.Source = history.Stale, history.FromEvent

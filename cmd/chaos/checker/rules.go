@@ -17,7 +17,7 @@ type suspect struct {
 	// replaced and told are r and a of the promise: Never, if it is current.
 	replaced, told history.Time
 	events         []history.Event
-	lossless       func(from, to history.Time) bool
+	lossless, calm func(from, to history.Time) bool
 	after          int // index of the commit that After names; -1: none
 }
 
@@ -25,7 +25,7 @@ func (c *Checker) suspect(r *history.Read, commits []history.Commit, events []hi
 	s := &suspect{
 		Read: r, kind: c.log.Kinds[c.log.Entries[r.Entry].Kind], bound: c.bound,
 		commit: commits[index], index: index, replaced: history.Never, told: history.Never, events: events,
-		lossless: c.log.Lossless, after: -1,
+		lossless: c.log.Lossless, calm: c.log.Calm, after: -1,
 	}
 	if index+1 < len(commits) {
 		s.replaced = commits[index+1].At
@@ -46,7 +46,7 @@ func (c *Checker) suspect(r *history.Read, commits []history.Commit, events []hi
 // identity: the value exists, is what it is said to be, and came from where it
 // is said to have come from.
 func identity(s *suspect) (Rule, time.Duration) {
-	announced := s.commit.First <= s.Done
+	announced := slices.ContainsFunc(s.events, func(e history.Event) bool { return e.Commit == s.index && e.Sets && e.First <= s.Done })
 	switch {
 	case s.commit.At > s.Done:
 		return RuleFuture, s.commit.At - s.Done
@@ -78,17 +78,42 @@ func freshness(s *suspect) (Rule, time.Duration) {
 // of its successor: without a version nobody can know better.
 func (s *suspect) toldAgain() bool {
 	return slices.ContainsFunc(s.events, func(e history.Event) bool {
-		return e.Commit <= s.index && e.Acked >= s.told-s.bound
+		return e.Commit <= s.index && e.First <= s.Done && e.Acked >= s.told-s.bound
 	})
 }
 
-// staleness: a value is last known current, at the latest, when the event of its
-// successor is received.
-func staleness(s *suspect) (Rule, time.Duration) {
-	if s.State != history.Stale || s.told == history.Never || s.toldAgain() {
+// confirmation: where nothing is wrong, the origin has confirmed what the last event
+// announced long before twice the bound.
+func confirmation(s *suspect) (Rule, time.Duration) {
+	if s.State != history.Provisional {
 		return "", 0
 	}
-	return past(RuleStale, s.Sent-(max(s.replaced, s.told)+s.bound+s.kind.MaxStale))
+	last := history.Time(0)
+	for _, e := range s.events {
+		if e.First > s.Done {
+			continue
+		}
+		if last = max(last, e.Acked); e.Acked == history.Never {
+			return "", 0
+		}
+	}
+	if late := s.Sent - last - 2*s.bound; late > 0 && s.calm(last, s.Done) {
+		return RuleUnconfirmed, late
+	}
+	return "", 0
+}
+
+// staleness: a value is last known current, at the latest, when the event of its
+// successor is received, or when its TTL ends.
+func staleness(s *suspect) (Rule, time.Duration) {
+	if s.State != history.Stale || s.replaced == history.Never {
+		return "", 0
+	}
+	current := s.replaced + s.kind.TTL*11/10
+	if s.told != history.Never && !s.toldAgain() {
+		current = min(current, max(s.replaced, s.told))
+	}
+	return past(RuleStale, s.Sent-(current+s.bound+s.kind.MaxStale))
 }
 
 // knownOld: where no event can have been lost, the node has been told for a while

@@ -49,7 +49,9 @@ type Event struct {
 	// Commit is the index of the commit that it tells of.
 	Commit       int
 	First, Acked Time
-	What         string
+	// Sets says that it carries the whole value, or that there is none any more.
+	Sets bool
+	What string
 }
 
 // Item is a thing of a tenant that changes as a whole.

@@ -134,6 +134,13 @@ func (l *Log) Lossless(from, to Time) bool {
 	return !slices.ContainsFunc(l.faults, func(f Fault) bool { return f.Loses && f.Start <= to && from <= f.End })
 }
 
+// Calm says that no fault was active in a part of the run.
+func (l *Log) Calm(from, to Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !slices.ContainsFunc(l.faults, func(f Fault) bool { return f.Start <= to && from <= f.End })
+}
+
 // Append adds reads that have ended.
 func (l *Log) Append(reads []Read) {
 	l.mu.Lock()

@@ -2,7 +2,7 @@ package nemesis
 
 import (
 	"context"
-	"math/rand/v2"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -23,13 +23,14 @@ func faults() []fault {
 		{"bus-silent", theBus, true, link(proxy.Fault{FreezeDown: true})},
 		{"bus-delay", theBus, true, delayLink},
 		{"bus-drop", theBus, true, dropLink},
-		{"bus-deaf", theBus, true, link(proxy.Fault{Deaf: true})},
+		{"bus-deaf", theBus, true, deafen},
 		{"redis-restart", theBus, true, restartRedis},
 		{"redis-freeze", theBus, true, freezeRedis},
 		{"redis-pause", theBus, true, pauseRedis},
 		{"redis-kill-pubsub", theBus, true, killPubSub},
 		{"redis-output-buffer", theBus, true, overflow},
 		{"flood", theBus, true, flood},
+		{"bad-events", theBus, true, badEvents},
 		{"origin-slow", theOrigin, false, ofOrigin(origin.Fault{Before: 400 * time.Millisecond, After: 2500 * time.Millisecond, Share: 0.7})},
 		{"origin-late", theOrigin, false, ofOrigin(origin.Fault{After: 900 * time.Millisecond, Share: 1})},
 		{"origin-late-lists", theOrigin, false, ofOrigin(origin.Fault{After: 1500 * time.Millisecond, Share: 1, Lists: true})},
@@ -99,6 +100,17 @@ func (s *strike) through(ctx context.Context, p *proxy.Proxy, f proxy.Fault) err
 	p.Set(f)
 	s.rest(ctx)
 	p.Set(proxy.Fault{})
+	return nil
+}
+
+// deafen has the server answer and pass nothing on, until it is found out and the
+// connections are closed: a server that came to itself between two beats would have
+// lost events that nothing but their own numbers can tell of.
+func deafen(ctx context.Context, s *strike) error {
+	s.World.BusProxy.Set(proxy.Fault{Sort: s.sort(), Deaf: true})
+	s.rest(ctx)
+	s.World.BusProxy.Set(proxy.Fault{Cut: true})
+	s.World.BusProxy.Set(proxy.Fault{})
 	return nil
 }
 
@@ -186,12 +198,31 @@ func overflow(ctx context.Context, s *strike) error {
 // flood publishes small events in bursts.
 func flood(ctx context.Context, s *strike) error { return s.publish(ctx, 200, 5*time.Millisecond) }
 
+// badEvents publishes what nodes refuse, and numbers that jump: each is a doubt
+// about its tenant.
+func badEvents(ctx context.Context, s *strike) error {
+	const key = `"tenantId":"%s","data":{"operationCode":"bad"}`
+	for n, until := 0, s.Log.Now()+s.hold; s.Log.Now() < until && ctx.Err() == nil; n++ {
+		known := fmt.Sprintf(key, s.Flooded)
+		message := []string{
+			"no JSON", "{" + fmt.Sprintf(key, "another") + "}", `{"data":{}}`, `{"version":1.5,` + known + "}",
+			fmt.Sprintf(`{"source":"nemesis","sequence":%d,%s}`, 1000*n, known),
+			`{"padding":"` + strings.Repeat("x", 2<<20) + `",` + known + "}",
+		}[s.rand.IntN(6)]
+		if err := persist(ctx, func() error { return s.World.Bus.Publish(ctx, "crm:"+s.Flooded+":credit-configs", message).Err() }); err != nil {
+			return err
+		}
+		world.Pause(ctx, s.random(s.hold/8))
+	}
+	return nil
+}
+
 // burst is how many events a flood publishes at once.
 const burst = 20
 
 // publish floods a channel with events of a key that nobody reads.
 func (s *strike) publish(ctx context.Context, size int, interval time.Duration) error {
-	message := `{"eventType":"flood","tenantId":"` + s.Flooded + `","data":{"operationCode":"flood` + string(rune('a'+rand.IntN(26))) + `","padding":"` + strings.Repeat("x", size) + `"}}`
+	message := `{"eventType":"flood","tenantId":"` + s.Flooded + `","data":{"operationCode":"flood` + string(rune('a'+s.rand.IntN(26))) + `","padding":"` + strings.Repeat("x", size) + `"}}`
 	for until := s.Log.Now() + s.hold; s.Log.Now() < until && ctx.Err() == nil; {
 		if err := persist(ctx, func() error { return s.burst(ctx, message) }); err != nil {
 			return err

@@ -19,7 +19,8 @@ type Origin struct {
 	items  []item
 	byName map[string]int // tenant / family / key
 	fault  atomic.Pointer[Fault]
-	asked  atomic.Uint64
+	// asked are all requests, lists those for lists.
+	asked, lists atomic.Uint64
 	// dawdling is the part of the requests, per thousand, that take long although
 	// nothing is wrong.
 	dawdling int
@@ -101,6 +102,9 @@ func (o *Origin) Set(f Fault) { o.fault.Store(&f) }
 
 // Asked returns how many requests there were.
 func (o *Origin) Asked() uint64 { return o.asked.Load() }
+
+// Lists returns how many of them asked for lists.
+func (o *Origin) Lists() uint64 { return o.lists.Load() }
 
 // misbehaviour returns the fault of one request.
 func (o *Origin) misbehaviour(path string) Fault {

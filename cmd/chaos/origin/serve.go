@@ -23,6 +23,9 @@ const pageKeys = 2
 // ServeHTTP answers with a document, a list, or as the fault says.
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.asked.Add(1)
+	if isList(r.URL.Path) {
+		o.lists.Add(1)
+	}
 	f := o.misbehaviour(r.URL.Path)
 	if !dawdle(r.Context(), f.Before) {
 		return

@@ -156,7 +156,7 @@ func (w *Writer) mixed(ctx context.Context, item int) {
 	}
 }
 
-// deleting deletes an item, and makes it anew after a while.
+// deleting deletes an item; the next change makes it anew.
 func (w *Writer) deleting(ctx context.Context, item int) {
 	c, i := w.Origin.Commit(item, true)
 	w.publish(ctx, 0, item, c, i, w.whole())
@@ -177,7 +177,7 @@ func (w *Writer) publish(ctx context.Context, after time.Duration, item int, c h
 		if !world.Pause(ctx, after) {
 			return
 		}
-		e := history.Event{Commit: index, First: w.Log.Now(), Acked: history.Never, What: a.String()}
+		e := history.Event{Commit: index, First: w.Log.Now(), Acked: history.Never, Sets: a.Value, What: a.String()}
 		w.Log.Announcing(item, e)
 		for w.Bus.Publish(ctx, channel, message).Err() != nil {
 			if !world.Pause(ctx, retryInterval) {

@@ -32,7 +32,7 @@ const long = 40 * time.Second
 func Mutations() []Mutation {
 	few := func(c *Config) { c.Tenants, c.Hot = 6, 3 }
 	return []Mutation{
-		{"proof", "C0: FRESH needs a recent proof", []string{"bus-freeze", "bus-silent", "node-stop"}, few},
+		{"proof", "C0: FRESH needs a recent proof", []string{"node-stop"}, func(c *Config) { c.Tenants, c.Hot, c.For, c.Hold = 6, 6, long, 900*time.Millisecond }},
 		{"subscribe", "C1: no generation before the channels are confirmed", []string{"bus-cut", "bus-silent"}, func(c *Config) { c.For, c.Writes, c.Hold = long, 100, 800*time.Millisecond }},
 		{"lease", "C2: an event revokes the leases of its entry", []string{"origin-late"}, few},
 		{"marks", "C2: an event leaves a mark for the list in flight", []string{"origin-late-lists"}, func(c *Config) {
@@ -44,7 +44,8 @@ func Mutations() []Mutation {
 		{"etag", "C4: an event's value drops the ETag", []string{"flood"}, few},
 		{"beats", "C5: a beat that does not come back is a doubt", []string{"bus-deaf"}, few},
 		{"generation", "C6: a read counts for the generation in which it began", []string{"bus-cut"}, func(c *Config) {
-			c.Hold, c.Quiet, c.Tenants, c.Hot, c.Writes, c.Readers, c.Dawdling = 400*time.Millisecond, 2500*time.Millisecond, 20, 20, 250, 64, 900
+			c.Hold, c.Quiet, c.Tenants, c.Hot, c.Writes, c.Readers, c.Dawdling = 250*time.Millisecond, 2200*time.Millisecond, 40, 40, 300, 64, 900
+			c.Concurrency = 256
 			c.For = long
 		}},
 		{"completeness", "C10: an event for an absent key leaves a stub", []string{"redis-kill-pubsub"}, func(c *Config) {

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
-// Good says that no answer broke a rule, and that enough were fresh.
+// Good says that no answer broke a rule, that enough were fresh, and that there were
+// enough within each type of fault.
 func (r *Result) Good() bool {
-	return r.Violations == 0 && !slices.ContainsFunc(r.Liveness, func(s Share) bool { return !s.Met() })
+	return r.Violations == 0 && len(r.Unseen) == 0 && !slices.ContainsFunc(r.Liveness, func(s Share) bool { return !s.Met() })
 }
 
 // Print writes the summary for people.
@@ -30,6 +32,9 @@ func (r *Result) Print(out io.Writer) error {
 			met = "  MISSED"
 		}
 		fmt.Fprintf(w, "%s: %s of %d, at least %.1f %%%s; others %v\n", s.Name, percent(s.Part, s.Of), s.Of, 100*s.Least, met, s.Others)
+	}
+	if len(r.Unseen) > 0 {
+		fmt.Fprintf(w, "too few reads were answered within: %s\n", strings.Join(r.Unseen, ", "))
 	}
 	fmt.Fprintf(w, "violations: %d %v\n", r.Violations, r.ByRule)
 	for _, h := range r.Histories {

@@ -23,6 +23,10 @@ type Result struct {
 	// Violations is how many reads broke a rule, ByRule which.
 	Violations int            `json:"violations"`
 	ByRule     map[string]int `json:"violations_by_rule,omitempty"`
+	// Failures are the reads that had neither a value nor an absence.
+	Failures map[string]int `json:"failures,omitempty"`
+	// Unseen are the types of faults within which fewer than 1,000 reads were answered.
+	Unseen []string `json:"unseen_faults,omitempty"`
 	// Phases has a row for each type of fault, for the time after faults, and for
 	// the quiet.
 	Phases []Phase `json:"phases"`
@@ -35,7 +39,9 @@ type Result struct {
 	unannounced        time.Duration
 	Liveness           []Share  `json:"liveness"`
 	Histories          []string `json:"histories,omitempty"`
-	TimeToFirstFinding float64  `json:"first_violation_at_seconds,omitempty"`
+	Samples            []Sample `json:"samples,omitempty"`
+	slack              float64
+	TimeToFirstFinding float64 `json:"first_violation_at_seconds,omitempty"`
 }
 
 // Share is a part that is to reach a goal.
@@ -48,16 +54,13 @@ type Share struct {
 	Others map[string]int `json:"others,omitempty"`
 }
 
-// Value returns the share, 1 of nothing.
-func (s *Share) Value() float64 {
-	if s.Of == 0 {
-		return 1
-	}
-	return float64(s.Part) / float64(s.Of)
-}
+// leastReads is how many reads say something of a share, or of a type of fault.
+const leastReads = 1000
 
-// Met says whether the goal is reached.
-func (s *Share) Met() bool { return s.Value() >= s.Least }
+// Met says whether the goal is reached, by enough reads to say so.
+func (s *Share) Met() bool {
+	return s.Of >= leastReads && float64(s.Part) >= s.Least*float64(s.Of)
+}
 
 // Phase is what was answered in one sort of time.
 type Phase struct {
@@ -89,7 +92,8 @@ const recovery = 5 * time.Second
 func (r *run) result() *Result {
 	res := &Result{
 		Seed: r.Seed, Mutation: r.Mutation, Seconds: r.log.Now().Seconds(), Bound: r.Bound.String(), Tenants: r.Tenants,
-		Asked: r.origin.Asked(), Violations: r.broken, ByRule: r.byRule, oldest: -r.Bound,
+		Asked: r.origin.Asked(), Violations: r.broken, ByRule: r.byRule, Failures: make(map[string]int),
+		Samples: r.samples, slack: float64(r.Slack), oldest: -r.Bound,
 	}
 	s := newSummary(r, res)
 	for reads := r.log.Reads(0); len(reads) > 0; reads = reads[1:] {
@@ -100,10 +104,16 @@ func (r *run) result() *Result {
 	if len(r.found) > 0 {
 		res.TimeToFirstFinding = r.found[0].Read.Done.Seconds()
 	}
-	if shortest := r.shortest(); shortest != nil {
-		res.Histories = append(res.Histories, r.tell(shortest))
-	}
+	res.Histories = r.histories()
 	return res
+}
+
+// histories tells the shortest history of a violation, if there is one.
+func (r *run) histories() []string {
+	if shortest := r.shortest(); shortest != nil {
+		return []string{r.tell(shortest)}
+	}
+	return nil
 }
 
 // count counts commits and events.

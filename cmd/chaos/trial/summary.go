@@ -6,23 +6,22 @@ import (
 	"time"
 
 	"github.com/tenantry/tenantry/cmd/chaos/history"
+	"github.com/tenantry/tenantry/cmd/chaos/nemesis"
 )
 
 // summary counts the reads of a run.
 type summary struct {
 	*run
-	res    *Result
-	faults []history.Fault
-	phases map[string]*Phase
-	quiet, settled,
-	after Share
+	res          *Result
+	faults       []history.Fault
+	phases       map[string]*Phase
+	quiet, after Share
 }
 
 func newSummary(r *run, res *Result) *summary {
 	s := &summary{run: r, res: res, faults: r.log.Faults(), phases: make(map[string]*Phase)}
-	s.quiet = Share{Name: "critical reads FRESH from memory, no fault active", Least: 0.99}
-	s.settled = Share{Name: "the same, of entries that did not just change", Least: 0.999}
-	s.after = Share{Name: "the same, from 5 s after a fault on", Least: 0.99}
+	s.quiet = Share{Name: "critical reads FRESH from memory, no fault active for 5 s", Least: 0.999}
+	s.after = Share{Name: "critical reads FRESH from memory, 5 s after a fault until the next", Least: 0.99}
 	for _, f := range s.faults {
 		s.phase(f.Type).Times++
 	}
@@ -68,19 +67,16 @@ func (s *summary) add(r *history.Read) {
 	kind := &s.log.Kinds[s.log.Entries[r.Entry].Kind]
 	s.phase(name).add(r, kind.Critical)
 	s.age(r)
-	if !kind.Critical || !r.Plain() || r.Sent < warmUp {
-		return
+	if !r.Answered() {
+		s.res.Failures[r.Result.String()]++
 	}
-	fresh := r.Answered() && r.State == history.Fresh && (r.Source == history.FromMemory || r.Source == history.FromEvent || r.Way == history.REST)
-	switch {
-	case name != phaseQuiet:
-		return
-	case since < recovery+s.Quiet:
-		s.after.count(fresh, r)
+	if !kind.Critical || !r.Plain() || r.Sent < warmUp || r.Way == history.REST || name != phaseQuiet {
+		return // REST does not say where an answer comes from
 	}
+	fresh := r.Answered() && r.State == history.Fresh && r.Source != history.FromOrigin
 	s.quiet.count(fresh, r)
-	if !s.unsettled(r) {
-		s.settled.count(fresh, r)
+	if since < recovery+s.Quiet {
+		s.after.count(fresh, r)
 	}
 }
 
@@ -127,13 +123,13 @@ func (p *Phase) add(r *history.Read, critical bool) {
 const settling = 2 * time.Second
 
 // unsettled says that the entry changed, or an event told of it, just before.
-func (s *summary) unsettled(r *history.Read) (yes bool) {
-	s.log.Items[s.log.Entries[r.Entry].Item].View(func(commits []history.Commit, events []history.Event) {
-		for i := len(commits) - 1; i >= 0 && !yes && commits[i].At > r.Sent-settling; i-- {
-			yes = commits[i].At < r.Done
+func (r *run) unsettled(q *history.Read) (yes bool) {
+	r.log.Items[r.log.Entries[q.Entry].Item].View(func(commits []history.Commit, events []history.Event) {
+		for i := len(commits) - 1; i >= 0 && !yes && commits[i].At > q.Sent-settling; i-- {
+			yes = commits[i].At < q.Done
 		}
 		for i := len(events) - 1; i >= 0 && !yes; i-- {
-			yes = events[i].First < r.Done && events[i].Acked > r.Sent-settling
+			yes = events[i].First < q.Done && events[i].Acked > q.Sent-settling
 		}
 	})
 	return yes
@@ -186,7 +182,24 @@ func (s *summary) end() {
 		}
 		return 1
 	})
-	s.res.Liveness = []Share{s.quiet, s.settled, s.after}
+	s.res.Liveness = []Share{s.quiet, s.after}
+	s.res.Unseen = s.unseen()
 	s.res.OldestFresh = s.res.oldest.Round(time.Millisecond).String()
 	s.res.OldestUnannounced = s.res.unannounced.Round(time.Millisecond).String()
+}
+
+// unseen returns the types of faults within which too few reads were answered.
+func (s *summary) unseen() (types []string) {
+	if s.Calm {
+		return nil
+	}
+	for _, name := range nemesis.Names() {
+		if len(s.Faults) > 0 && !slices.Contains(s.Faults, name) {
+			continue
+		}
+		if p := s.phase(name); p.CriticalAnswered+p.ReferenceAnswered < leastReads {
+			types = append(types, name)
+		}
+	}
+	return types
 }

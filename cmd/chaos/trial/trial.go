@@ -39,10 +39,19 @@ type Config struct {
 	// Heartbeat, ProofTTL, Bound, TTL and MaxStale are the node's; the last two of
 	// its critical kinds.
 	Heartbeat, ProofTTL, Bound, TTL, MaxStale time.Duration
+	// Concurrency is how many reads of the origin the node may have in flight, in
+	// all and for a tenant; 0: as it is by default.
+	Concurrency int
 	// Faults are the types to bring; none: all.
 	Faults []string
 	// Hold is about how long a fault lasts, Quiet the time between two.
 	Hold, Quiet time.Duration
+	// Calm brings none at all, and publishes every change.
+	Calm bool
+	// Sample is the time between two looks at what the node takes; 0: none.
+	Sample time.Duration
+	// Slack is the bytes by which memory may grow all the same; 0: none.
+	Slack int
 	// Overlap brings faults of node, bus and origin at the same time.
 	Overlap bool
 	// Mutation is the rule that the node is to break; empty: none.
@@ -67,6 +76,7 @@ type run struct {
 	checked int
 	broken  int
 	byRule  map[string]int
+	samples []Sample
 	found   []*checker.Violation
 	hot     []int
 	rest    []int
@@ -75,54 +85,73 @@ type run struct {
 // Run runs. An error means that the world could not be had or went to pieces:
 // nothing is known of the promise then.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	r := &run{Config: cfg, byRule: make(map[string]int), log: history.NewLog(origin.Kinds(cfg.TTL, cfg.MaxStale))}
-	r.origin = origin.New(r.log, cfg.Tenants, cfg.Dawdling)
-	r.checker = checker.New(r.log, cfg.Bound)
-	for i, item := range r.log.Items {
-		if !r.isHot(item.Tenant) {
-			r.rest = append(r.rest, i)
-		} else {
-			r.hot = append(r.hot, i)
-		}
-	}
-	var err error
-	r.world, err = world.New(ctx, world.Config{
-		Binary: cfg.Binary, Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
-		Heartbeat: cfg.Heartbeat, ProofTTL: cfg.ProofTTL, Bound: cfg.Bound,
-	})
-	defer r.world.Close()
+	r, err := begin(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.drive(ctx); err != nil {
+	defer r.world.Close()
+	if err := r.drive(ctx, r.For); err != nil {
 		return nil, err
 	}
 	r.check(true)
 	return r.result(), nil
 }
 
-// isHot says whether a tenant is one of those that change most.
-func (r *run) isHot(tenant string) bool {
-	for t := range r.Hot {
-		if tenant == origin.Tenant(t) {
-			return true
-		}
+// begin makes the world of a run, which is to be closed.
+func begin(ctx context.Context, cfg Config) (*run, error) {
+	r := &run{Config: cfg, byRule: make(map[string]int), log: history.NewLog(origin.Kinds(cfg.TTL, cfg.MaxStale))}
+	r.origin = origin.New(r.log, cfg.Tenants, cfg.Dawdling)
+	r.checker = checker.New(r.log, cfg.Bound)
+	r.part()
+	var err error
+	r.world, err = world.New(ctx, world.Config{
+		Binary: cfg.Binary, Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
+		Heartbeat: cfg.Heartbeat, ProofTTL: cfg.ProofTTL, Bound: cfg.Bound,
+		Concurrency: cfg.Concurrency,
+	})
+	if err != nil {
+		r.world.Close()
+		return nil, err
 	}
-	return false
+	return r, nil
 }
 
-// drive lets everybody do their part until the time is over.
-func (r *run) drive(ctx context.Context) error {
+// part parts the items of the tenants that change most from the others.
+func (r *run) part() {
+	hot := make(map[string]bool, r.Hot)
+	for t := range r.Hot {
+		hot[origin.Tenant(t)] = true
+	}
+	for i, item := range r.log.Items {
+		if hot[item.Tenant] {
+			r.hot = append(r.hot, i)
+		} else {
+			r.rest = append(r.rest, i)
+		}
+	}
+}
+
+// drive lets everybody do their part until the time is over, and whoever else is
+// given, of whom an error ends the run.
+func (r *run) drive(ctx context.Context, most time.Duration, others ...func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	timer := time.AfterFunc(r.For, cancel)
+	timer := time.AfterFunc(most, cancel)
 	defer timer.Stop()
 	var readers sync.WaitGroup
 	readers.Go(func() { r.readers().Run(ctx, r.Seed) })
 	g.Go(func() error { readers.Wait(); return nil })
 	g.Go(func() error { r.writer().Run(ctx, r.Seed, time.Second); return nil })
-	g.Go(func() error { return r.nemesis().Run(ctx, r.Seed) })
+	if !r.Calm {
+		g.Go(func() error { return r.nemesis().Run(ctx, r.Seed) })
+	}
+	if r.Sample > 0 {
+		g.Go(func() error { return r.sample(ctx) })
+	}
+	for _, other := range others {
+		g.Go(func() error { defer cancel(); return other(ctx) })
+	}
 	g.Go(func() error {
 		for world.Pause(ctx, checkInterval) {
 			if r.check(false); r.breaks(r.Until) {
@@ -132,6 +161,14 @@ func (r *run) drive(ctx context.Context) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// unlessOver returns an error that is not due to the end of the run.
+func unlessOver(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // hotShare is the part of the reads, in percent, that goes to the hot tenants;
@@ -152,7 +189,7 @@ func (r *run) readers() *traffic.Readers {
 
 func (r *run) writer() *traffic.Writer {
 	return &traffic.Writer{
-		Log: r.log, Origin: r.origin, Bus: r.world.Bus, PerSecond: r.Writes, Late: r.Bound, Silent: r.TTL < r.For,
+		Log: r.log, Origin: r.origin, Bus: r.world.Bus, PerSecond: r.Writes, Late: r.Bound, Silent: !r.Calm && r.TTL < r.For,
 		Choose: func(random *rand.Rand) int {
 			if len(r.rest) == 0 || random.IntN(100) < 2*hotShare {
 				return r.hot[random.IntN(len(r.hot))]

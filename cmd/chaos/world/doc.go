@@ -2,5 +2,5 @@
 // processes of their own, with a proxy in front of Redis and of the origin.
 //
 // A [World] owns its processes; they die with this one. Its methods are called by
-// one goroutine at a time.
+// one goroutine at a time, but for [World.Metrics].
 package world

@@ -18,7 +18,8 @@ import (
 	"github.com/tenantry/tenantry/cmd/chaos/proxy"
 )
 
-// Config says how a world is made. Every field is required but Mutation.
+// Config says how a world is made. Every field is required but Concurrency and
+// Mutation.
 type Config struct {
 	// Binary is the node's.
 	Binary string
@@ -29,6 +30,9 @@ type Config struct {
 	Origin *origin.Origin
 	// Heartbeat, ProofTTL and Bound are the node's.
 	Heartbeat, ProofTTL, Bound time.Duration
+	// Concurrency is how many reads of the origin the node may have in flight, in
+	// all and for a tenant; 0: as it is by default.
+	Concurrency int
 	// Mutation is the rule that the node is to break; empty: none.
 	Mutation string
 }
@@ -45,6 +49,8 @@ type World struct {
 	cfg           Config
 	node, redis   process
 	rpc, redisAt  string
+	admin         string
+	scraper       http.Client // of metrics
 	server        *http.Server
 	serverStopped chan struct{}
 }
@@ -56,6 +62,7 @@ const outputBuffer = "2mb 1mb 2"
 // New makes a world and starts it. [World.Close] is needed even after an error.
 func New(ctx context.Context, cfg Config) (*World, error) {
 	w := &World{cfg: cfg}
+	w.scraper.Transport = &http.Transport{DisableCompression: true} // a look is to cost the node little
 	for _, step := range []func(context.Context) error{w.startRedis, w.startOrigin, w.startNode} {
 		if err := step(ctx); err != nil {
 			return w, err
@@ -116,7 +123,7 @@ func (w *World) startNode(ctx context.Context) error {
 			return err
 		}
 	}
-	w.rpc = net.JoinHostPort("127.0.0.1", ports[0])
+	w.rpc, w.admin = net.JoinHostPort("127.0.0.1", ports[0]), net.JoinHostPort("127.0.0.1", ports[1])
 	w.Node = "http://" + w.rpc
 	files := map[string]string{
 		"kinds.yaml": origin.KindsFile(w.cfg.Log.Kinds),
@@ -138,13 +145,17 @@ func (w *World) startNode(ctx context.Context) error {
 const MutationVariable = "CHAOS_MUTATION"
 
 func (w *World) config(ports [3]string) string {
+	concurrency, limits := "", ""
+	if n := w.cfg.Concurrency; n > 0 {
+		concurrency, limits = fmt.Sprintf(", concurrency: %d", n), fmt.Sprintf("limits: {tenant_origin_concurrency: %d}\n", n)
+	}
 	return fmt.Sprintf(`node: {name: n1}
 listen: {rpc: "127.0.0.1:%s", admin: "127.0.0.1:%s", gossip: "127.0.0.1:%s"}
 redis: {addresses: ["%s"], heartbeat: %v}
 coherence: {bound: %v, proof_ttl: %v}
-origin: {url: "http://%s"}
+origin: {url: "http://%s"%s}
 kinds: {preset: "", file: kinds.yaml}
-`, ports[0], ports[1], ports[2], w.BusProxy.Addr(), w.cfg.Heartbeat, w.cfg.Bound, w.cfg.ProofTTL, w.OriginProxy.Addr())
+%s`, ports[0], ports[1], ports[2], w.BusProxy.Addr(), w.cfg.Heartbeat, w.cfg.Bound, w.cfg.ProofTTL, w.OriginProxy.Addr(), concurrency, limits)
 }
 
 // StartNode starts the node and waits until it listens.
@@ -192,6 +203,7 @@ func (w *World) FreezeRedis() (thaw func()) {
 
 // Close ends everything.
 func (w *World) Close() {
+	w.scraper.CloseIdleConnections()
 	w.ContinueNode()
 	w.node.kill()
 	w.redis.signal(syscall.SIGCONT)
