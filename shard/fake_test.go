@@ -23,6 +23,7 @@ type fakeBus struct {
 	poke  chan struct{} // capacity 1: there are calls
 
 	mu       sync.Mutex
+	silent   bool           // gives no proofs
 	followed map[string]int // by tenant: follows less unfollows
 	status   subscriber.ConnStatus
 	calls    []func() // of the handler
@@ -89,6 +90,13 @@ func (b *fakeBus) names() []string {
 	return slices.Sorted(maps.Keys(b.followed))
 }
 
+// hush has it give no proofs, or again.
+func (b *fakeBus) hush(silent bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.silent = silent
+}
+
 // reconnect doubts the connection and confirms all that is followed.
 func (b *fakeBus) reconnect() {
 	b.do(func() { b.node.Doubt(0, subscriber.CauseConnection) })
@@ -103,15 +111,16 @@ func (b *fakeBus) run(ctx context.Context) {
 	time.Sleep(time.Millisecond / 2) // never at the instant of what a test does
 	for ctx.Err() == nil {
 		b.mu.Lock()
-		calls := b.calls
+		calls, silent := b.calls, b.silent
 		b.calls = nil
 		b.mu.Unlock()
 		for _, call := range calls {
 			call()
 		}
 		if now := time.Now(); now.Sub(proven) >= time.Second {
-			b.node.Proof(0, now)
-			proven = now
+			if proven = now; !silent {
+				b.node.Proof(0, now)
+			}
 		}
 		select {
 		case <-b.poke:

@@ -129,15 +129,17 @@ func (n *Node) lookAtAll(ctx context.Context) {
 // look lets go of a tenant that is idle, and returns what is to be read anew of
 // another.
 func (n *Node) look(t *tenant) (due task, ok bool) {
-	switch now := n.Now(); {
+	now := n.Now()
+	_, proven := n.links[n.bus.Conn(t.name)].proofAge(now)
+	switch {
 	case t.cache.LastRead() > n.idleTimeout && !n.preload[t.name]:
 		n.letGo(t)
-	case t.retry(now), t.outdated(now, n.refreshAfter(t.name), n.critical):
+	case t.retry(now), t.outdated(now, n.refreshAfter(t.name), proven, n.critical):
 		if t.loadedBefore() {
 			return task{tenant: t, reads: t.lately()}, true
 		}
 		n.first.add(task{tenant: t})
-	case t.unverified():
+	case proven && t.unverified():
 		return task{tenant: t, entries: true, reads: t.lately()}, true
 	}
 	return task{}, false

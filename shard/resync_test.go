@@ -102,6 +102,31 @@ func TestEntriesAreNotReadFromABrokenOrigin(t *testing.T) {
 	})
 }
 
+// While the bus is away nothing is read in the background: what would be is in doubt
+// again once the bus is back.
+func TestNothingIsReadAnewWhileTheBusIsAway(t *testing.T) {
+	inBubble(t, Config{}, func(r *rig) {
+		r.read("acme", "user", "u")
+		r.read("acme", "user", "u")
+		r.wait(5 * time.Second)
+		r.origin.listed()
+		before := r.origin.reads()
+		r.bus.hush(true)
+		r.wait(time.Second)
+		r.bus.do(func() { r.node.Doubt(0, "connection") })
+		r.wait(time.Minute)
+		if lists, reads := len(r.origin.listed()), r.origin.reads()-before; lists+reads > 0 {
+			r.Errorf("%d lists and %d entries were read", lists, reads)
+		}
+		r.bus.hush(false)
+		r.bus.reconnect()
+		r.wait(5 * time.Second)
+		if lists, reads := len(r.origin.listed()), r.origin.reads()-before; lists != 2 || reads != 1 {
+			r.Errorf("%d lists and %d entries were read once it was back", lists, reads)
+		}
+	})
+}
+
 func TestPacer(t *testing.T) {
 	p, now := newPacer(100), time.Now()
 	first := p.turn(now)

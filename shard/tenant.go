@@ -80,12 +80,13 @@ func (t *tenant) confirmed(now time.Duration, kinds []*cache.Kind) (enqueue bool
 }
 
 // outdated reports whether the tenant is to be queued because what was loaded is
-// of an older generation, or older than refresh.
-func (t *tenant) outdated(now, refresh time.Duration, kinds []*cache.Kind) (enqueue bool) {
+// older than refresh, or of an older generation. That has to wait until the
+// connection is proven again: the generation does not outlive its coming back.
+func (t *tenant) outdated(now, refresh time.Duration, proven bool, kinds []*cache.Kind) (enqueue bool) {
 	current := t.cache.Generation()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state != Live || t.queued || t.generation == current && now-t.loadedAt < refresh {
+	if t.state != Live || t.queued || (t.generation == current || !proven) && now-t.loadedAt < refresh {
 		return false
 	}
 	return t.want(kinds)

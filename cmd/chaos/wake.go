@@ -17,7 +17,7 @@ func wakeCommand() *cobra.Command {
 		Long: `Runs nodes beside each other, stops each (SIGSTOP) while everything that it holds
 changes, lets it go on, and reads at once: by readers that were waiting, and by new
 ones. Exit status 1 if an answer broke the promise.`,
-		Example: "  chaos wake\n  chaos wake --nodes 2 --times 4 --stop 6s -o json",
+		Example: "  chaos wake\n  chaos wake --nodes 2 --times 4 --stop 5s -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			res, err := within(c.Context(), cfg, keep, func(ctx context.Context, cfg trial.Config) (*trial.Woken, error) { return trial.Wake(ctx, cfg, sleep) })

@@ -19,8 +19,9 @@ type Sleep struct {
 	// Nodes are how many there are, each in a world of its own; Times is how many
 	// wake-ups all of them have together.
 	Nodes, Times int
-	// Stop is how long a node is stopped, Pause how long it runs before the next
-	// time; at least a second.
+	// Stop is how long a node is stopped, but no multiple of [traffic.Patience]: all
+	// readers would give up just as it wakes. Pause is how long it runs before the
+	// next time; at least a second.
 	Stop, Pause time.Duration
 	// Burst is how many requests per second new readers send in the first second
 	// after a node wakes.
@@ -84,7 +85,10 @@ func Wake(ctx context.Context, cfg Config, s Sleep) (*Woken, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	res := &Woken{Nodes: s.Nodes, Stop: s.Stop.String(), Bound: cfg.Bound.String(), Failures: make(map[string]int), ByRule: make(map[string]int), oldest: -cfg.Bound}
+	res := &Woken{
+		Nodes: s.Nodes, Stop: s.Stop.String(), Bound: cfg.Bound.String(), oldest: -cfg.Bound,
+		Waiting: Phase{Name: "sent before"}, New: Phase{Name: "sent after"}, Failures: make(map[string]int), ByRule: make(map[string]int),
+	}
 	for _, one := range sleepers {
 		one.sum(res)
 	}
