@@ -37,6 +37,7 @@ func TestReads(t *testing.T) {
 		{"authorize 123 crm.leads.create --user user-1", 0, "yes\n", "fresh"},
 		{"authorize 123 crm.leads.create --user user-3", 1, "  credits_insufficient: 2.5 credits needed, 0 available\n", "fresh"},
 		{"authorize 123 crm.leads.create", 2, "", "user"},
+		{"check 123 crm.leads.create --user=", 2, "", "--user is empty"},
 		{"check 123 crm.leads.create --user nobody", 1, "", "not found"},
 		{"check 123 crm.leads.create --server 127.0.0.1:1", 3, "", "no answer"},
 	} {

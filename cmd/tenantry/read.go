@@ -140,6 +140,9 @@ func checkCommand() *cobra.Command {
 	a.flags(c)
 	c.Flags().StringVar(&user, "user", "", "the user who is to pay; without, only the cost is asked")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if user == "" && c.Flags().Changed("user") { // a variable that was not set
+			return errors.New("--user is empty; leave it out to ask for the cost alone")
+		}
 		credits, err := ask(c, &a, func(ctx context.Context, n *client.Client) (client.Credits, error) {
 			return n.CheckCredits(ctx, args[0], args[1], user)
 		})

@@ -39,6 +39,8 @@ type Config struct {
 	// Heartbeat, ProofTTL, Bound, TTL and MaxStale are the node's; the last two of
 	// its critical kinds.
 	Heartbeat, ProofTTL, Bound, TTL, MaxStale time.Duration
+	// Resyncs is the node's coherence.resync_per_second; 0: as it is by default.
+	Resyncs int
 	// Concurrency is how many reads of the origin the node may have in flight, in
 	// all and for a tenant; 0: as it is by default.
 	Concurrency int
@@ -107,7 +109,7 @@ func begin(ctx context.Context, cfg Config) (*run, error) {
 	r.world, err = world.New(ctx, world.Config{
 		Binary: cfg.Binary, Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
 		Heartbeat: cfg.Heartbeat, ProofTTL: cfg.ProofTTL, Bound: cfg.Bound,
-		Concurrency: cfg.Concurrency,
+		Resyncs: cfg.Resyncs, Concurrency: cfg.Concurrency,
 	})
 	if err != nil {
 		r.world.Close()

@@ -18,8 +18,7 @@ import (
 	"github.com/tenantry/tenantry/cmd/chaos/proxy"
 )
 
-// Config says how a world is made. Every field is required but Concurrency and
-// Mutation.
+// Config says how a world is made. Every field is required but the last three.
 type Config struct {
 	// Binary is the node's.
 	Binary string
@@ -30,6 +29,8 @@ type Config struct {
 	Origin *origin.Origin
 	// Heartbeat, ProofTTL and Bound are the node's.
 	Heartbeat, ProofTTL, Bound time.Duration
+	// Resyncs is the node's coherence.resync_per_second; 0: as it is by default.
+	Resyncs int
 	// Concurrency is how many reads of the origin the node may have in flight, in
 	// all and for a tenant; 0: as it is by default.
 	Concurrency int
@@ -145,17 +146,20 @@ func (w *World) startNode(ctx context.Context) error {
 const MutationVariable = "CHAOS_MUTATION"
 
 func (w *World) config(ports [3]string) string {
-	concurrency, limits := "", ""
+	resyncs, concurrency, limits := "", "", ""
+	if n := w.cfg.Resyncs; n > 0 {
+		resyncs = fmt.Sprintf(", resync_per_second: %d", n)
+	}
 	if n := w.cfg.Concurrency; n > 0 {
 		concurrency, limits = fmt.Sprintf(", concurrency: %d", n), fmt.Sprintf("limits: {tenant_origin_concurrency: %d}\n", n)
 	}
 	return fmt.Sprintf(`node: {name: n1}
 listen: {rpc: "127.0.0.1:%s", admin: "127.0.0.1:%s", gossip: "127.0.0.1:%s"}
 redis: {addresses: ["%s"], heartbeat: %v}
-coherence: {bound: %v, proof_ttl: %v}
+coherence: {bound: %v, proof_ttl: %v%s}
 origin: {url: "http://%s"%s}
 kinds: {preset: "", file: kinds.yaml}
-%s`, ports[0], ports[1], ports[2], w.BusProxy.Addr(), w.cfg.Heartbeat, w.cfg.Bound, w.cfg.ProofTTL, w.OriginProxy.Addr(), concurrency, limits)
+%s`, ports[0], ports[1], ports[2], w.BusProxy.Addr(), w.cfg.Heartbeat, w.cfg.Bound, w.cfg.ProofTTL, resyncs, w.OriginProxy.Addr(), concurrency, limits)
 }
 
 // StartNode starts the node and waits until it listens.
