@@ -33,6 +33,10 @@ test: ## Run all tests under the race detector (installs redis-server if it may)
 	@bash .ci/prepare-tests
 	@bash .ci/test $(TEST_TIMEOUT)
 
+.PHONY: clients
+clients: build ## Call a node from Node.js, grpcurl, curl and redis-cli
+	@bash .ci/clients/run
+
 .PHONY: lint
 lint: ## Check style, layering, formatting, go.mod
 	go vet ./...
@@ -94,4 +98,4 @@ demo: build ## Run everything in one process, with requests to copy (ARGS='--hel
 	./bin/tenantry demo $(ARGS)
 
 .PHONY: ci
-ci: lint check-generate build fuzz test ## What CI runs: all of the checks
+ci: lint check-generate build fuzz test clients ## What CI runs: all of the checks
