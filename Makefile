@@ -16,7 +16,7 @@ BENCH ?= .
 # How long each fuzz target runs.
 FUZZTIME ?= 5s
 # The bound of one package's tests: a hanging test shows its goroutines.
-TEST_TIMEOUT ?= 5m
+TEST_TIMEOUT ?= 10m
 
 GOLANGCI_LINT := go tool -modfile=.golangci.mod golangci-lint
 
