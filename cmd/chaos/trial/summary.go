@@ -59,8 +59,8 @@ func (s *summary) active(r *history.Read) (name string, since time.Duration) {
 	return name, since
 }
 
-// warmUp is how long a run takes to begin.
-const warmUp = 3 * time.Second
+// warmUp is how long a run takes to begin: until every tenant has been read once.
+const warmUp = 10 * time.Second
 
 func (s *summary) add(r *history.Read) {
 	name, since := s.active(r)
