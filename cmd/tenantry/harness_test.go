@@ -20,7 +20,12 @@ import (
 	"github.com/tenantry/tenantry/subscriber/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has no SIGTERM end the tests: one that ends a command line may be
+// delivered late, when nobody else listens any more.
+func TestMain(m *testing.M) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
+	goleak.VerifyTestMain(m)
+}
 
 // result is what a command line did.
 type result struct {
@@ -55,11 +60,8 @@ type background struct {
 func start(t *testing.T, args ...string) *background {
 	t.Helper()
 	b := &background{ended: make(chan int, 1)}
-	terminated := make(chan os.Signal, 1)
-	signal.Notify(terminated, syscall.SIGTERM) // which would otherwise end the test too
 	go func() { b.ended <- run(args, strings.NewReader(""), &b.out, &b.errs) }()
 	t.Cleanup(func() {
-		defer signal.Stop(terminated)
 		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}

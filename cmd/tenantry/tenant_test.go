@@ -3,9 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -14,27 +12,7 @@ import (
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 )
 
-// outliveSignals lets the test outlive the SIGTERM that ends each of the n command
-// lines started after it: one that nobody waits for is handled late, when nobody
-// may be listening any more.
-func outliveSignals(t *testing.T, n int) {
-	t.Helper()
-	terminated := make(chan os.Signal, n)
-	signal.Notify(terminated, syscall.SIGTERM)
-	t.Cleanup(func() {
-		defer signal.Stop(terminated)
-		for range n {
-			select {
-			case <-terminated:
-			case <-time.After(5 * time.Second):
-				return // fewer were started
-			}
-		}
-	})
-}
-
 func TestTenants(t *testing.T) {
-	outliveSignals(t, 2)
 	s := newStack(t)
 	ask := func(args string) result { return tenantry("", append(strings.Fields(args), "--server", s.server)...) }
 	until(t, "123 is live", func() bool { return strings.Contains(ask("tenant 123").out, " live for ") })

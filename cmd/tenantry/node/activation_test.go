@@ -69,7 +69,7 @@ func everyone(w http.ResponseWriter, r *http.Request) {
 
 // What idle and dropped tenants held of Redis and of the node, it gets back.
 func TestDeactivationLeavesNothingOnRedis(t *testing.T) {
-	s := newStack(t, redistest.Start(t), func(c *config.Config) { c.Tenants.IdleTimeout = 2 * time.Second })
+	s := newStack(t, redistest.Start(t), func(c *config.Config) { c.Tenants.IdleTimeout = 6 * time.Second })
 	s.origin.become(everyone)
 	s.until("ready", s.ready)
 	operator := client.New("http://"+s.node.RPC(), s.client)
