@@ -61,7 +61,7 @@ func defaults() trial.Config {
 	return trial.Config{
 		Seed: 1, For: 10 * time.Minute, Tenants: 1000, Hot: 250, Writes: 4, Reads: 1500, Readers: 48, Dawdling: 10,
 		Heartbeat: time.Second, ProofTTL: 3 * time.Second, Bound: 4 * time.Second, TTL: time.Minute, MaxStale: 5 * time.Second,
-		Hold: 6 * time.Second, Quiet: 9 * time.Second, Resyncs: 1500,
+		Hold: 6 * time.Second, Quiet: 14 * time.Second, Resyncs: 1500,
 	}
 }
 

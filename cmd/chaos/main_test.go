@@ -48,7 +48,7 @@ func TestNodeKeepsThePromise(t *testing.T) {
 func TestNodeIsFresh(t *testing.T) {
 	cfg := defaults()
 	cfg.Binary, cfg.Dir, cfg.Faults = node(t, ""), t.TempDir(), []string{"redis-kill-pubsub"}
-	cfg.For, cfg.Hold, cfg.Quiet, cfg.Tenants, cfg.Hot = 25*time.Second, 300*time.Millisecond, 10*time.Second, 100, 100
+	cfg.For, cfg.Hold, cfg.Quiet, cfg.Tenants, cfg.Hot = 32*time.Second, 300*time.Millisecond, 14*time.Second, 100, 100
 	cfg.Writes, cfg.Reads, cfg.Readers = 4, 400, 16
 	res, err := trial.Run(t.Context(), cfg)
 	if err != nil {

@@ -68,17 +68,23 @@ func TestNodeWakes(t *testing.T) {
 }
 
 // TestWakeCanFail has a node break the rule that keeps it from being fresh when it
-// wakes.
+// wakes. Whether it does so depends on what it gets to first, a read or the events
+// that were waiting: it has some tries.
 func TestWakeCanFail(t *testing.T) {
-	cfg := waking(node(t, "mutation"), t.TempDir())
-	cfg.Mutation = "proof"
-	res, err := trial.Wake(t.Context(), cfg, trial.Sleep{Nodes: 1, Times: 1, Stop: 3600 * time.Millisecond, Pause: 1200 * time.Millisecond, Burst: 300})
-	if err != nil {
-		t.Fatal(err)
+	binary := node(t, "mutation")
+	var byRule map[string]int
+	for range 5 {
+		cfg := waking(binary, t.TempDir())
+		cfg.Mutation = "proof"
+		res, err := trial.Wake(t.Context(), cfg, trial.Sleep{Nodes: 1, Times: 1, Stop: 3600 * time.Millisecond, Pause: 1200 * time.Millisecond, Burst: 300})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if byRule = res.ByRule; byRule[string(checker.RuleFresh)] > 0 && len(res.Histories) > 0 {
+			return
+		}
 	}
-	if res.ByRule[string(checker.RuleFresh)] == 0 || len(res.Histories) == 0 {
-		t.Errorf("not caught: %v", res.ByRule)
-	}
+	t.Errorf("not caught: %v", byRule)
 }
 
 // waking is with the least times that a node may have.

@@ -69,8 +69,8 @@ func mutations(ctx context.Context, out io.Writer, binary string, seeds int, onl
 }
 
 var (
-	errMissed      = errors.New("a mutation was caught in less than nine of ten seeds")
-	errUncontroled = errors.New("the checker finds fault with a node that breaks no rule")
+	errMissed       = errors.New("a mutation was caught in less than nine of ten seeds")
+	errUncontrolled = errors.New("the checker finds fault with a node that breaks no rule")
 )
 
 // control shows that it is the mutation that is caught: the same run without it
@@ -83,7 +83,7 @@ func control(ctx context.Context, m trial.Mutation, binary string) error {
 		return fmt.Errorf("%s, without the mutation: %w", m.Name, err)
 	}
 	if res.Violations > 0 {
-		return fmt.Errorf("%s: %w: %v\n%s", m.Name, errUncontroled, res.ByRule, shorter("", res.Histories))
+		return fmt.Errorf("%s: %w: %v\n%s", m.Name, errUncontrolled, res.ByRule, shorter("", res.Histories))
 	}
 	return nil
 }

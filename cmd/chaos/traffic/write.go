@@ -26,6 +26,8 @@ type Writer struct {
 	Late time.Duration
 	// Silent says that some changes are never published: only the TTL ends them.
 	Silent bool
+	// Turnover has items deleted, and told of without a value, far more often.
+	Turnover bool
 
 	rand       *rand.Rand
 	publishing sync.WaitGroup
@@ -59,19 +61,22 @@ type manner struct {
 
 // manners are all of them, with their shares of the changes.
 func (w *Writer) manners() []manner {
-	silent := 0
+	silent, turnover := 0, 0
 	if w.Silent {
 		silent = 2
+	}
+	if w.Turnover {
+		turnover = 40
 	}
 	return []manner{
 		{44, (*Writer).well},
 		{10, (*Writer).unversioned},
-		{10, (*Writer).invalidating},
+		{10 + turnover, (*Writer).invalidating},
 		{8, (*Writer).late},
 		{6, (*Writer).twice},
 		{8, (*Writer).wrongOrder},
 		{6, (*Writer).mixed},
-		{6, (*Writer).deleting},
+		{6 + turnover, (*Writer).deleting},
 		{silent, (*Writer).silent},
 	}
 }

@@ -84,9 +84,12 @@ const (
 	phaseMany  = "several at once"
 )
 
-// recovery is how long after a fault it counts as over: the promise's liveness
-// is asked for from then on.
-const recovery = 5 * time.Second
+// recovery is how long after a fault most reads are to be answered from memory
+// again, recovered how long after it the node counts as one without a fault.
+const (
+	recovery  = 5 * time.Second
+	recovered = 10 * time.Second
+)
 
 // result sums the run up.
 func (r *run) result() *Result {

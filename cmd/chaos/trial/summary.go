@@ -20,8 +20,8 @@ type summary struct {
 
 func newSummary(r *run, res *Result) *summary {
 	s := &summary{run: r, res: res, faults: r.log.Faults(), phases: make(map[string]*Phase)}
-	s.quiet = Share{Name: "critical reads FRESH from memory, no fault active for 5 s", Least: 0.999}
-	s.after = Share{Name: "critical reads FRESH from memory, 5 s after a fault until the next", Least: 0.99}
+	s.quiet = Share{Name: "critical reads FRESH from memory, no fault active for 10 s", Least: 0.999}
+	s.after = Share{Name: "critical reads FRESH from memory, 5 to 10 s after a fault", Least: 0.99}
 	for _, f := range s.faults {
 		s.phase(f.Type).Times++
 	}
@@ -73,11 +73,11 @@ func (s *summary) add(r *history.Read) {
 	if !kind.Critical || !r.Plain() || r.Sent < warmUp || r.Way == history.REST || name != phaseQuiet {
 		return // REST does not say where an answer comes from
 	}
-	fresh := r.Answered() && r.State == history.Fresh && r.Source != history.FromOrigin
-	s.quiet.count(fresh, r)
-	if since < recovery+s.Quiet {
-		s.after.count(fresh, r)
+	share := &s.quiet
+	if since < recovered {
+		share = &s.after
 	}
+	share.count(r.Answered() && r.State == history.Fresh && r.Source != history.FromOrigin, r)
 }
 
 func (s *Share) count(part bool, r *history.Read) {

@@ -50,6 +50,8 @@ type Config struct {
 	Hold, Quiet time.Duration
 	// Calm brings none at all, and publishes every change.
 	Calm bool
+	// Turnover has items deleted and made anew far more often.
+	Turnover bool
 	// Sample is the time between two looks at what the node takes; 0: none.
 	Sample time.Duration
 	// Slack is the bytes by which memory may grow all the same; 0: none.
@@ -191,7 +193,7 @@ func (r *run) readers() *traffic.Readers {
 
 func (r *run) writer() *traffic.Writer {
 	return &traffic.Writer{
-		Log: r.log, Origin: r.origin, Bus: r.world.Bus, PerSecond: r.Writes, Late: r.Bound, Silent: !r.Calm && r.TTL < r.For,
+		Log: r.log, Origin: r.origin, Bus: r.world.Bus, PerSecond: r.Writes, Late: r.Bound, Silent: !r.Calm && r.TTL < r.For, Turnover: r.Turnover,
 		Choose: func(random *rand.Rand) int {
 			if len(r.rest) == 0 || random.IntN(100) < 2*hotShare {
 				return r.hot[random.IntN(len(r.hot))]
