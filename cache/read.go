@@ -21,6 +21,15 @@ func (t *Tenant) Read(ctx context.Context, kind *Kind, key string, o ReadOptions
 	return t.fetch(ctx, kind, key, o)
 }
 
+// Recall answers from memory, as [Tenant.Read] would, or not at all.
+func (t *Tenant) Recall(kind *Kind, key string, o ReadOptions) (a Answer, ok bool) {
+	if kind.Class == OnDemand {
+		return a, false
+	}
+	ok = t.recall(kind, key, &o, &a)
+	return a, ok
+}
+
 // recall answers from memory without a lock, or not at all. The answer is made
 // in place: copying it would cost as much as finding the entry.
 func (t *Tenant) recall(kind *Kind, key string, o *ReadOptions, a *Answer) bool {

@@ -78,6 +78,20 @@ func (t *Tenant) LastRead() time.Duration {
 	return t.cache.clock.now().sub(instant(t.lastRead.Load()))
 }
 
+// ReadElsewhere notes that the tenant was read on another node, so long ago.
+func (t *Tenant) ReadElsewhere(ago time.Duration) {
+	at := int64(t.cache.clock.now().add(-ago))
+	for last := t.lastRead.Load(); last < at && !t.lastRead.CompareAndSwap(last, at); {
+		last = t.lastRead.Load()
+	}
+}
+
+// ReadLast makes the tenant one that was last read so long ago, on another node. It is
+// called before the tenant's first read.
+func (t *Tenant) ReadLast(ago time.Duration) {
+	t.lastRead.Store(int64(t.cache.clock.now().add(-ago)))
+}
+
 // Confirmed begins a generation: every channel of the tenant is subscribed on
 // a live connection (C1). What was verified before is no longer known current.
 func (t *Tenant) Confirmed() {

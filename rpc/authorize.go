@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"runtime/debug"
 	"slices"
 
 	"github.com/tenantry/tenantry/cache"
@@ -30,7 +29,7 @@ func (q *authorizeQuestion) validate() error {
 // piece is one of the entries that an answer is made of, as it was read.
 type piece struct {
 	entry  entry
-	answer cache.Answer
+	answer found
 	err    error
 	named  bool // the question's token names the entry
 }
@@ -79,19 +78,12 @@ func (r *reader) authorize(ctx context.Context, q *authorizeQuestion) (*authoriz
 	return e.judge()
 }
 
-// readPiece reads one entry. A panic becomes the error of the piece: helpers
-// have nobody above them to recover it.
+// readPiece reads one entry.
 func (e *evidence) readPiece(ctx context.Context, of entry) (p piece) {
 	p.entry = of
-	defer func() {
-		if v := recover(); v != nil {
-			p.err = &panicError{v, debug.Stack()}
-		}
-	}()
-	o := e.options
-	if p.named, p.err = e.after.bound(of, e.boot, e.node.Now(), &o); p.err == nil {
-		p.answer, p.err = e.node.Read(ctx, of.tenant, of.kind, of.key, o)
-	}
+	defer e.caught(func(err error) { p.err = err })
+	p.named = e.after.of(of) != nil
+	p.answer, p.err = e.find(ctx, of, &limits{age: e.authorizeQuestion.options, after: e.after})
 	return p
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
@@ -20,6 +21,7 @@ type batch struct {
 	now     time.Time
 	results []tenantryv1.BatchGetResult
 	fresh   []freshness
+	by      atomic.Pointer[remote] // another node that answered; nil: none did
 }
 
 func (s *cacheService) BatchGet(ctx context.Context, req *tenantryv1.BatchGetRequest) (*tenantryv1.BatchGetResponse, error) {
@@ -31,7 +33,11 @@ func (s *cacheService) BatchGet(ctx context.Context, req *tenantryv1.BatchGetReq
 		reader: s.reader, request: req, now: time.Now(),
 		results: make([]tenantryv1.BatchGetResult, n), fresh: make([]freshness, n),
 	}
-	spread(n, func(i int) { b.read(ctx, i) })
+	if s.peers == nil || s.node.Owns(req.GetTenant()) {
+		spread(n, func(i int) { b.read(ctx, i) })
+	} else {
+		together(n, func(i int) { b.read(ctx, i) }) // so that they share calls
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -54,14 +60,17 @@ func checkBatch(ctx context.Context, req *tenantryv1.BatchGetRequest) error {
 	return allow(ctx, req.GetTenant(), ScopeRead)
 }
 
-// read fills result i. A panic stays with its item: helpers have nobody above
+// caught, deferred, makes a panic an error of one item: helpers have nobody above
 // them to recover it.
+func (r *reader) caught(fail func(error)) {
+	if p := recover(); p != nil {
+		fail(&panicError{p, debug.Stack()})
+	}
+}
+
+// read fills result i.
 func (b *batch) read(ctx context.Context, i int) {
-	defer func() {
-		if p := recover(); p != nil {
-			b.fail(i, &panicError{p, debug.Stack()})
-		}
-	}()
+	defer b.caught(func(err error) { b.fail(i, err) })
 	if err := b.readItem(ctx, i); err != nil {
 		b.fail(i, err)
 	}
@@ -77,16 +86,23 @@ func (b *batch) readItem(ctx context.Context, i int) error {
 	if age == nil {
 		age = b.request.GetMaxAge()
 	}
-	o, err := b.readOptions(e, age, item.GetMinVersion(), item.GetAfter())
+	l, err := limitsOf(e, age, item.GetMinVersion(), item.GetAfter())
 	if err != nil {
 		return err
 	}
-	a, err := b.node.Read(ctx, e.tenant, e.kind, e.key, o)
+	a, err := b.find(ctx, e, &l)
 	if err != nil {
 		return err
 	}
-	result := &b.results[i]
-	result.Freshness = b.fresh[i].fill(b.boot, e, &a, b.now)
+	if a.remote != nil {
+		b.by.Store(a.remote)
+	}
+	return b.fill(&b.results[i], &b.fresh[i], e, &a, b.now)
+}
+
+// fill makes a result of an answer. An absence has its freshness too.
+func (r *reader) fill(result *tenantryv1.BatchGetResult, f *freshness, e entry, a *found, now time.Time) error {
+	result.Freshness = f.fill(r.boot, e, a, now)
 	if a.Absent {
 		return &absentError{entry: e}
 	}
@@ -110,5 +126,6 @@ func (b *batch) response() *tenantryv1.BatchGetResponse {
 			b.fail(i, &limitError{"32 MiB of values in a batch"})
 		}
 	}
-	return &tenantryv1.BatchGetResponse{Results: results, Node: b.name, Epoch: b.epoch()}
+	node, epoch := b.answeredBy(b.by.Load())
+	return &tenantryv1.BatchGetResponse{Results: results, Node: node, Epoch: epoch}
 }

@@ -21,6 +21,7 @@ import (
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
 	"github.com/tenantry/tenantry/rpc"
+	"github.com/tenantry/tenantry/rpc/rpctest"
 )
 
 // benchKeys is how many entries either server has.
@@ -32,6 +33,12 @@ func TestMain(m *testing.M) {
 	case "edge":
 		h := withCPU(edgeHandler())
 		serveForBench(func(l net.Listener) { _ = rpc.NewServer(l, h, nil).Run(context.Background()) })
+	case "forwarder":
+		h := forwarderHandler()
+		serveForBench(func(l net.Listener) { _ = rpc.NewServer(l, h, nil).Run(context.Background()) })
+	case "bare-forwarder":
+		h := bareForwarderHandler()
+		serveForBench(func(l net.Listener) { _ = http.Serve(l, h) })
 	case "bare":
 		h := withCPU(bareHandler())
 		serveForBench(func(l net.Listener) { _ = http.Serve(l, h) })
@@ -67,6 +74,7 @@ func withCPU(h http.Handler) http.Handler {
 // memory is a node that holds everything.
 type memory struct {
 	rpc.Operations
+	rpctest.Alone
 
 	m sync.Map
 }
@@ -77,6 +85,11 @@ func (n *memory) Read(_ context.Context, _, _, key string, _ cache.ReadOptions) 
 		return cache.Answer{Absent: true}, nil
 	}
 	return *v.(*cache.Answer), nil
+}
+
+func (n *memory) Recall(tenant, kind, key string, o cache.ReadOptions) (cache.Answer, bool, error) {
+	a, err := n.Read(context.Background(), tenant, kind, key, o)
+	return a, err == nil && !a.Absent, err
 }
 
 func (n *memory) Now() time.Duration                    { return time.Hour }
@@ -95,7 +108,7 @@ func edgeHandler() http.Handler {
 		n.m.Store(benchKey(i), &cache.Answer{Value: benchValue(i), Age: 1234567, Position: time.Minute, Version: 9, Versioned: true})
 	}
 	return rpc.NewHandler(rpc.Config{Node: n, Readiness: n, Authenticate: rpc.Anonymous, Name: "node-1",
-		Epoch: func() uint64 { return 12345678901234567 }, Registerer: prometheus.NewRegistry()})
+		Epoch: func() uint64 { return 12345678901234567 }, Secrets: []string{benchSecret}, Registerer: prometheus.NewRegistry()})
 }
 
 // bare returns kept messages, which it takes from an edge once.

@@ -65,9 +65,9 @@ type child struct {
 	wall   time.Duration
 }
 
-func startChild(b *testing.B, role string) *child {
+func startChild(b *testing.B, role string, env ...string) *child {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "TENANTRY_BENCH_SERVER="+role)
+	cmd.Env = append(append(os.Environ(), "TENANTRY_BENCH_SERVER="+role), env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)

@@ -24,6 +24,8 @@ type Caller struct {
 	Tenants    []string
 	AllTenants bool
 	Scope      Scope
+	// node says that it is another node, which has authorised its own caller.
+	node bool
 }
 
 // Authenticate finds out who sent a request with these headers. An error of

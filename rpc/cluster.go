@@ -3,88 +3,38 @@ package rpc
 import (
 	"context"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
 	"github.com/tenantry/tenantry/shard"
 )
 
-// clusterService shows operators the tenants of this node, and lets them act on
+// clusterService shows operators the cluster and its tenants, and lets them act on
 // them. What concerns one tenant is authorised as reads of it are, with another
 // scope where something changes; a list has only the tenants that its caller may
-// name.
+// name. What another node asks concerns this node alone.
 type clusterService struct {
 	tenantryv1connect.UnimplementedClusterServiceHandler
 	*reader
 
-	zone, address, version string
+	calls   calling // nil: there are no other nodes
+	members func() []Member
 }
 
-// ListMembers returns this node, the only one it knows.
-func (s *clusterService) ListMembers(ctx context.Context, _ *tenantryv1.ListMembersRequest) (*tenantryv1.ListMembersResponse, error) {
-	if _, err := allowScope(ctx, ScopeRead); err != nil {
-		return nil, err
-	}
-	m := s.node.Member()
-	self := &tenantryv1.Member{
-		Name: s.name, Zone: s.zone, RpcAddress: s.address, Version: s.version, State: memberState(m.State),
-		Epoch: s.epoch(), BusLive: m.BusLive, ActiveTenants: uint64(m.ActiveTenants),
-	}
-	return &tenantryv1.ListMembersResponse{Members: []*tenantryv1.Member{self}, Node: s.name, Epoch: s.epoch()}, nil
+// calling passes an operator's call on; see [peers.Peers.Cluster].
+type calling interface {
+	Cluster(to shard.Peer) tenantryv1connect.ClusterServiceClient
 }
 
-func memberState(s shard.MemberState) tenantryv1.Member_State {
-	return [...]tenantryv1.Member_State{
-		shard.Joining: tenantryv1.Member_STATE_JOINING, shard.Ready: tenantryv1.Member_STATE_READY,
-		shard.Departing: tenantryv1.Member_STATE_DRAINING,
-	}[s]
+// others returns the other members that a call concerns; none of a call that
+// another node passed on.
+func (s *clusterService) others(ctx context.Context, of func() []shard.Peer) []shard.Peer {
+	if s.calls == nil || isForwarded(ctx) {
+		return nil
+	}
+	return of()
 }
 
-// Sizes of a page of tenants.
-const (
-	defaultPage = 100
-	maxPage     = 1000
-)
-
-// ListTenants returns a page of this node's active tenants.
-func (s *clusterService) ListTenants(ctx context.Context, req *tenantryv1.ListTenantsRequest) (*tenantryv1.ListTenantsResponse, error) {
-	after, err := s.validateList(req)
-	if err != nil {
-		return nil, err
-	}
-	caller, err := allowScope(ctx, ScopeOperate)
-	if err != nil {
-		return nil, err
-	}
-	if req.GetNode() != "" && req.GetNode() != s.name {
-		return nil, &memberError{}
-	}
-	size := int(req.GetPageSize())
-	if size == 0 {
-		size = defaultPage
-	}
-	page, next := s.node.List(after, req.GetPrefix(), size, caller.may)
-	res := &tenantryv1.ListTenantsResponse{Tenants: make([]*tenantryv1.TenantSummary, len(page)), NextPageToken: pageToken(next)}
-	for i := range page {
-		res.Tenants[i] = s.summaryMessage(&page[i])
-	}
-	return res, nil
-}
-
-func (s *clusterService) validateList(req *tenantryv1.ListTenantsRequest) (after string, err error) {
-	if req.GetPageSize() > maxPage {
-		return "", &fieldError{"page_size", "more than 1000"}
-	}
-	if req.GetPrefix() != "" {
-		if problem := nameProblem(req.GetPrefix()); problem != "" {
-			return "", &fieldError{"prefix", problem}
-		}
-	}
-	return pageAfter(req.GetPageToken())
-}
-
-// GetTenant describes a tenant as this node has it.
+// GetTenant describes a tenant as an owner has it: this node if it is one.
 func (s *clusterService) GetTenant(ctx context.Context, req *tenantryv1.GetTenantRequest) (*tenantryv1.GetTenantResponse, error) {
 	tenant := req.GetTenant()
 	if err := validateTenant("tenant", tenant); err != nil {
@@ -93,12 +43,19 @@ func (s *clusterService) GetTenant(ctx context.Context, req *tenantryv1.GetTenan
 	if err := allow(ctx, tenant, ScopeRead); err != nil {
 		return nil, err
 	}
+	if !s.node.Owns(tenant) {
+		for _, owner := range s.others(ctx, func() []shard.Peer { return s.node.Others(tenant) }) {
+			if res, err := ask(ctx, s, owner, tenantryv1connect.ClusterServiceClient.GetTenant, req); err == nil {
+				return res, nil
+			}
+		}
+	}
 	d := s.node.Describe(tenant)
 	return s.tenantMessage(&d), nil
 }
 
-// InvalidateEntry makes an entry known old. A tenant that is not active has none
-// that could be old, so that no node is named.
+// InvalidateEntry makes an entry known old on every owner. Where the tenant is not
+// active there is nothing that could be old, and the node is not named.
 func (s *clusterService) InvalidateEntry(ctx context.Context, req *tenantryv1.InvalidateEntryRequest) (*tenantryv1.InvalidateEntryResponse, error) {
 	e := entry{req.GetTenant(), req.GetKind(), req.GetKey()}
 	if err := e.validate("key"); err != nil {
@@ -111,10 +68,15 @@ func (s *clusterService) InvalidateEntry(ctx context.Context, req *tenantryv1.In
 	if err != nil {
 		return nil, err
 	}
-	return &tenantryv1.InvalidateEntryResponse{Nodes: s.nodes(active)}, nil
+	owners := s.others(ctx, func() []shard.Peer { return s.node.Others(e.tenant) })
+	nodes, err := onAll(ctx, s, owners, tenantryv1connect.ClusterServiceClient.InvalidateEntry, req)
+	if err != nil {
+		return nil, err
+	}
+	return &tenantryv1.InvalidateEntryResponse{Nodes: s.nodes(active, nodes)}, nil
 }
 
-// DropTenant lets go of a tenant.
+// DropTenant lets go of a tenant on every node.
 func (s *clusterService) DropTenant(ctx context.Context, req *tenantryv1.DropTenantRequest) (*tenantryv1.DropTenantResponse, error) {
 	tenant := req.GetTenant()
 	if err := validateTenant("tenant", tenant); err != nil {
@@ -123,23 +85,10 @@ func (s *clusterService) DropTenant(ctx context.Context, req *tenantryv1.DropTen
 	if err := allow(ctx, tenant, ScopeOperate); err != nil {
 		return nil, err
 	}
-	return &tenantryv1.DropTenantResponse{Nodes: s.nodes(s.node.Drop(tenant))}, nil
-}
-
-// nodes names this node, if it did what was asked.
-func (s *clusterService) nodes(did bool) []string {
-	if !did {
-		return nil
+	active := s.node.Drop(tenant)
+	nodes, err := onAll(ctx, s, s.others(ctx, s.node.Peers), tenantryv1connect.ClusterServiceClient.DropTenant, req)
+	if err != nil {
+		return nil, err
 	}
-	return []string{s.name}
+	return &tenantryv1.DropTenantResponse{Nodes: s.nodes(active, nodes)}, nil
 }
-
-func (s *clusterService) summaryMessage(t *shard.Summary) *tenantryv1.TenantSummary {
-	return &tenantryv1.TenantSummary{
-		Tenant: t.Name, Node: s.name, State: tenantState(t.State), Entries: uint64(t.Entries), Bytes: uint64(t.Bytes),
-		Idle: durationpb.New(t.Idle), Primary: true,
-	}
-}
-
-// tenantState is the state as messages have it: one higher.
-func tenantState(s shard.State) tenantryv1.TenantState { return tenantryv1.TenantState(s) + 1 }

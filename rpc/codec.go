@@ -10,7 +10,8 @@ import (
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 )
 
-// codec is Connect's binary codec, with the messages of Get and BatchGet read
+// codec is Connect's binary codec, with the messages of Get, BatchGet and of what
+// other nodes get read
 // and written by hand: a batch spends more on its messages than on its reads.
 // What the hand-written part does not know, it leaves to protobuf: a request
 // with any field beyond the names, or with a fault in it, is read again there.
@@ -33,6 +34,8 @@ func (codec) MarshalAppend(b []byte, message any) ([]byte, error) {
 		return appendAnswer(b, m.GetValue(), m.GetFreshness()), nil
 	case *tenantryv1.BatchGetResponse:
 		return appendBatch(b, m)
+	case *tenantryv1.PeerServiceGetResponse:
+		return appendPeerAnswer(b, m)
 	case proto.Message:
 		return proto.MarshalOptions{}.MarshalAppend(b, m)
 	}
@@ -57,6 +60,10 @@ func (codec) Unmarshal(data []byte, message any) error {
 		}
 	case *tenantryv1.BatchGetRequest:
 		if readBatch(data, m) {
+			return nil
+		}
+	case *tenantryv1.PeerServiceGetRequest:
+		if readPeerGet(data, m) {
 			return nil
 		}
 	}

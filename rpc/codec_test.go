@@ -25,7 +25,13 @@ func TestCodecWritesWhatProtobufWrites(t *testing.T) {
 			batch.Results = append(batch.Results, r)
 		}
 		get := &tenantryv1.GetResponse{Value: drawBytes(t, 300), Freshness: drawFreshness(t)}
-		for _, m := range []proto.Message{batch, get} {
+		peer := &tenantryv1.PeerServiceGetResponse{Node: batch.GetNode(), Epoch: batch.GetEpoch()}
+		for _, r := range append(batch.GetResults(), nil) {
+			peer.Results = append(peer.Results, &tenantryv1.PeerResult{
+				Result: r, Deferred: rapid.Bool().Draw(t, "deferred"), Owner: rapid.Bool().Draw(t, "owner"),
+			})
+		}
+		for _, m := range []proto.Message{batch, get, peer} {
 			want, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 			if err != nil {
 				t.Fatal(err)
@@ -85,6 +91,9 @@ func FuzzCodec(f *testing.F) {
 	items := []*tenantryv1.BatchGetItem{{Kind: "k", Key: "a"}, {Kind: "k", Key: "b"}, {}, {Kind: "l", MinVersion: 3}}
 	add(&tenantryv1.BatchGetRequest{Tenant: "t", Items: items[:3]})
 	add(&tenantryv1.BatchGetRequest{Tenant: "t", Items: items})
+	read := &tenantryv1.PeerRead{Tenant: "t", Kind: "k", Key: "é"}
+	add(&tenantryv1.PeerServiceGetRequest{Node: "n", Epoch: 7, NoWait: true, Reads: []*tenantryv1.PeerRead{read, read}})
+	add(&tenantryv1.PeerServiceGetRequest{Fence: true, Reads: []*tenantryv1.PeerRead{read, {Tenant: "t", MinVersion: 3}}})
 	f.Add([]byte("\x0a\x01a\x0a\x01b\x12\x04\x0a\x00\x12\x00"))
 	f.Add([]byte("\x0a\x01\xff"))
 	f.Add([]byte("\x12\x03\x0a\x01\xff\x12\x03\x0a\x01\xff"))
@@ -92,6 +101,7 @@ func FuzzCodec(f *testing.F) {
 		for _, pair := range [][2]proto.Message{
 			{new(tenantryv1.GetRequest), new(tenantryv1.GetRequest)},
 			{new(tenantryv1.BatchGetRequest), new(tenantryv1.BatchGetRequest)},
+			{new(tenantryv1.PeerServiceGetRequest), new(tenantryv1.PeerServiceGetRequest)},
 		} {
 			err, wantErr := codec{}.Unmarshal(b, pair[0]), proto.Unmarshal(b, pair[1])
 			if (err == nil) != (wantErr == nil) {

@@ -62,7 +62,7 @@ func (r *reader) checkCredits(ctx context.Context, q *creditsQuestion) (*credits
 	if err := allow(ctx, q.tenant, ScopeRead); err != nil {
 		return nil, err
 	}
-	if err := r.checkAfter(q); err != nil {
+	if err := q.checkAfter(); err != nil {
 		return nil, err
 	}
 	c := &credits{canAfford: true}
@@ -77,19 +77,12 @@ func (r *reader) checkCredits(ctx context.Context, q *creditsQuestion) (*credits
 }
 
 // checkAfter refuses a token that names neither entry.
-func (r *reader) checkAfter(q *creditsQuestion) error {
+func (q *creditsQuestion) checkAfter() error {
 	config, balance := q.entries()
-	var ignored cache.ReadOptions
-	now := r.node.Now()
-	ofConfig, err := q.after.bound(config, r.boot, now, &ignored)
-	if err != nil {
-		return err
+	if len(q.after.parts) > 0 && q.after.of(config) == nil && q.after.of(balance) == nil {
+		return errOtherEntry
 	}
-	ofBalance, err := q.after.bound(balance, r.boot, now, &ignored)
-	if err == nil && len(q.after.parts) > 0 && !ofConfig && !ofBalance {
-		err = errOtherEntry
-	}
-	return err
+	return nil
 }
 
 func (r *reader) readCost(ctx context.Context, q *creditsQuestion, c *credits) (err error) {
@@ -109,15 +102,11 @@ func (r *reader) readBalance(ctx context.Context, q *creditsQuestion, c *credits
 
 // readDecimal reads one entry and the decimal that is a member of its value.
 func (r *reader) readDecimal(ctx context.Context, q *creditsQuestion, e entry, member string, c *credits) (json.RawMessage, string, error) {
-	o := q.options
-	if _, err := q.after.bound(e, r.boot, r.node.Now(), &o); err != nil {
-		return nil, "", err
-	}
-	a, err := r.present(ctx, e, o)
+	a, err := r.present(ctx, e, &limits{age: q.options, after: q.after})
 	if err != nil {
 		return nil, "", err
 	}
-	c.composed.add(e, &a)
+	c.composed.add(r.boot, e, &a)
 	return decimalOf(e, a.Value, member)
 }
 

@@ -12,8 +12,9 @@ import (
 
 // tenantMessage is the description of a tenant as callers get it.
 func (s *clusterService) tenantMessage(d *shard.Description) *tenantryv1.GetTenantResponse {
+	o := s.owners(d.Name)
 	m := &tenantryv1.GetTenantResponse{
-		Tenant: d.Name, Node: s.name, Epoch: s.epoch(), Owners: []string{s.name}, State: tenantState(d.State),
+		Tenant: d.Name, Node: s.name, Epoch: s.epoch(), Owners: o.names, Partition: uint32(o.partition), State: tenantState(d.State),
 		Generation: d.Generation, Doubtful: d.Doubtful, Bytes: uint64(d.Bytes), BytesLimit: uint64(d.BytesLimit),
 		Events: d.Events, Evictions: d.Stats.Evictions, OriginRequests: d.Stats.OriginRequests,
 		CacheStats: cacheStats(d), Channels: d.Channels, Load: loadMessage(&d.Load), Preloaded: d.Preloaded,

@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+
+	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
 )
 
 // edge is what every call passes through, whatever its protocol: it finds out
 // who asks, counts, and makes errors fit to go out.
 type edge struct {
 	authenticate Authenticate
+	secrets      secrets
 	metrics      *metrics
 	log          *slog.Logger
 }
@@ -35,18 +38,23 @@ func (e *edge) report(err error) fault {
 // decoded, then metrics, errors and panics.
 func (e *edge) options() connect.HandlerOption {
 	return connect.WithConditionalHandlerOptions(func(spec connect.Spec) []connect.HandlerOption {
-		m := e.metrics.of(strings.TrimPrefix(spec.Procedure, "/"))
+		name := strings.TrimPrefix(spec.Procedure, "/")
+		m := e.metrics.of(name)
 		return []connect.HandlerOption{
-			connect.WithRequestGate(e.gate(m)),
+			connect.WithRequestGate(e.gate(m, strings.HasPrefix(name, tenantryv1connect.PeerServiceName))),
 			connect.WithInterceptors(&interceptor{edge: e, metrics: m}),
 		}
 	})
 }
 
-// gate authenticates. It counts what it refuses, as interceptors do not run then.
-func (e *edge) gate(m *methodMetrics) connect.RequestGateFunc {
+// gate authenticates, and lets only nodes at what is for nodes. It counts what it
+// refuses, as interceptors do not run then.
+func (e *edge) gate(m *methodMetrics, forNodes bool) connect.RequestGateFunc {
 	return func(ctx context.Context, _ connect.Spec, _ connect.Peer, header http.Header) (context.Context, error) {
-		known, err := e.authenticate.identify(ctx, header)
+		known, err := e.identify(ctx, header)
+		if err == nil && forNodes && !isForwarded(known) {
+			err = &authenticationError{}
+		}
 		if err != nil {
 			f := e.report(err)
 			m.failed(time.Now(), f.code)

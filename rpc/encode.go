@@ -24,21 +24,29 @@ func appendAnswer(b, value []byte, f *tenantryv1.Freshness) []byte {
 
 func appendBatch(b []byte, m *tenantryv1.BatchGetResponse) ([]byte, error) {
 	for _, r := range m.GetResults() {
-		var scratch [freshnessSize]byte
-		rest := appendAnswer(scratch[:0], nil, r.GetFreshness())
-		if r.GetError() != nil {
-			text, err := proto.Marshal(r.GetError())
-			if err != nil {
-				return nil, err
-			}
-			rest = appendMessage(rest, fieldResultError, text)
+		var err error
+		if b, err = appendResult(b, fieldBatchResults, r); err != nil {
+			return nil, err
 		}
-		b = protowire.AppendTag(b, fieldBatchResults, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(sizeBytes(r.GetValue())+len(rest)))
-		b = append(appendBytes(b, fieldAnswerValue, r.GetValue()), rest...)
 	}
 	b = appendBytes(b, fieldBatchNode, []byte(m.GetNode()))
 	return appendFixed(b, fieldBatchEpoch, m.GetEpoch()), nil
+}
+
+// appendResult appends the result of one read of several.
+func appendResult(b []byte, number protowire.Number, r *tenantryv1.BatchGetResult) ([]byte, error) {
+	var scratch [freshnessSize]byte
+	rest := appendAnswer(scratch[:0], nil, r.GetFreshness())
+	if r.GetError() != nil {
+		text, err := proto.Marshal(r.GetError())
+		if err != nil {
+			return nil, err
+		}
+		rest = appendMessage(rest, fieldResultError, text)
+	}
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(sizeBytes(r.GetValue())+len(rest)))
+	return append(appendBytes(b, fieldAnswerValue, r.GetValue()), rest...), nil
 }
 
 // appendFreshness appends the fields of a Freshness in their order.

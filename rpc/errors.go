@@ -148,6 +148,9 @@ func requestFault(err error) (fault, bool) {
 	if e, ok := errors.AsType[*limitError](err); ok {
 		return fault{code: connect.CodeResourceExhausted, status: http.StatusTooManyRequests, message: e.Error()}, true
 	}
+	if e, ok := errors.AsType[*unreachableError](err); ok {
+		return fault{code: connect.CodeUnavailable, status: http.StatusServiceUnavailable, message: e.Error(), retry: defaultRetry}, true
+	}
 	if e, ok := errors.AsType[*unimplementedError](err); ok {
 		return fault{code: connect.CodeUnimplemented, status: http.StatusNotImplemented, message: e.Error()}, true
 	}
@@ -156,6 +159,9 @@ func requestFault(err error) (fault, bool) {
 
 // nodeFault knows the errors of reads.
 func nodeFault(err error) (fault, bool) {
+	if e, ok := errors.AsType[*remoteError](err); ok {
+		return e.fault(), true
+	}
 	if e, ok := errors.AsType[*absentError](err); ok {
 		f := fault{code: connect.CodeNotFound, status: http.StatusNotFound, message: err.Error(), freshness: e.freshness}
 		return f, true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/tenantry/tenantry/cache"
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
 )
@@ -25,12 +24,12 @@ func (s *cacheService) Get(ctx context.Context, req *tenantryv1.GetRequest) (*te
 }
 
 // getResponse builds the whole response in one allocation.
-func (r *reader) getResponse(e entry, a *cache.Answer) *tenantryv1.GetResponse {
+func (r *reader) getResponse(e entry, a *found) *tenantryv1.GetResponse {
 	m := &struct {
 		response  tenantryv1.GetResponse
 		freshness freshness
 	}{}
 	m.response.Value = a.Value
-	m.response.Freshness = r.stamp(m.freshness.fill(r.boot, e, a, time.Now()))
+	m.response.Freshness = r.stamp(m.freshness.fill(r.boot, e, a, time.Now()), a.remote)
 	return &m.response
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenantry/tenantry/proto/gen/grpc/health/v1/healthv1connect"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
+	"github.com/tenantry/tenantry/rpc/peers"
 )
 
 // Config configures the handler of the rpc port. Node, Readiness and
@@ -25,10 +26,17 @@ type Config struct {
 	// Name of the node, as its answers give it.
 	Name string
 	// Version of the binary, Zone and Address (host:port of the rpc port, as
-	// others reach it): what ListMembers tells of the node. Default: not told.
+	// others reach it): what ListMembers tells of a node that is alone. Default: not
+	// told.
 	Version, Zone, Address string
+	// Members returns the members of the cluster. Default: this node is alone.
+	Members func() []Member
 	// Epoch of the ring the node has. Default: always 0, no ring.
 	Epoch func() uint64
+	// Peers asks the nodes that own what this one does not. Default: there are none.
+	Peers *peers.Peers
+	// Secrets are what other nodes show to be known as nodes; none: nobody is.
+	Secrets []string
 	// Logger gets what callers must not see. Default: discarded.
 	Logger *slog.Logger
 	// CORSOrigins are the web pages that may ask from a browser, such as
@@ -47,12 +55,26 @@ func NewHandler(cfg Config) http.Handler {
 	if cfg.Epoch == nil {
 		cfg.Epoch = func() uint64 { return 0 }
 	}
-	e := &edge{authenticate: cfg.Authenticate, metrics: newMetrics(cfg.Registerer), log: cfg.Logger}
+	e := &edge{authenticate: cfg.Authenticate, secrets: cfg.Secrets, metrics: newMetrics(cfg.Registerer), log: cfg.Logger}
 	r := &reader{node: cfg.Node, name: cfg.Name, epoch: cfg.Epoch, boot: newBoot(), report: e.report}
+	if cfg.Peers != nil {
+		r.peers = cfg.Peers
+	}
 	h := &handler{services: make(map[string]http.Handler), rest: newFacade(e, r, cfg.Passer)}
-	h.cluster = &clusterService{reader: r, zone: cfg.Zone, address: cfg.Address, version: cfg.Version}
+	h.cluster = newClusterService(&cfg, r)
 	h.mountServices(e, r, cfg.Readiness)
 	return withCORS(h, cfg.CORSOrigins)
+}
+
+func newClusterService(cfg *Config, r *reader) *clusterService {
+	s := &clusterService{reader: r, members: cfg.Members}
+	if cfg.Peers != nil {
+		s.calls = cfg.Peers
+	}
+	if s.members == nil {
+		s.members = alone(Member{Name: cfg.Name, Zone: cfg.Zone, Address: cfg.Address, Version: cfg.Version}, r)
+	}
+	return s
 }
 
 // handler routes by the service that a path begins with; every other path is
@@ -73,8 +95,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.rest.ServeHTTP(w, r)
 }
 
-// mountServices mounts what is served to callers. PeerService is for nodes, and
-// is not among them.
+// mountServices mounts what is served to callers, and PeerService, which is for
+// nodes and not shown by reflection.
 func (h *handler) mountServices(e *edge, r *reader, readiness Readiness) {
 	names := []string{
 		tenantryv1connect.CacheServiceName, tenantryv1connect.EntitlementServiceName,
@@ -88,6 +110,7 @@ func (h *handler) mountServices(e *edge, r *reader, readiness Readiness) {
 	h.mount(tenantryv1connect.NewCacheServiceHandler(&cacheService{reader: r}, options))
 	h.mount(tenantryv1connect.NewEntitlementServiceHandler(&entitlementService{reader: r}, options))
 	h.mount(tenantryv1connect.NewClusterServiceHandler(h.cluster, options))
+	h.mount(tenantryv1connect.NewPeerServiceHandler(&peerService{reader: r}, options))
 	h.mount(healthv1connect.NewHealthHandler(health, options))
 	reflector := grpcreflect.NewStaticReflector(names...)
 	h.mount(grpcreflect.NewHandlerV1(reflector, options))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenantry/tenantry/cache"
 	"github.com/tenantry/tenantry/shard"
+	"github.com/tenantry/tenantry/shard/ring"
 )
 
 // Node is what the edge asks of the node behind it.
@@ -16,9 +17,29 @@ type Node interface {
 	// Errors: *shard.UnknownKindError, shard.ErrTenantLimit, cache.ErrTooOld,
 	// *cache.UnavailableError, and those of ctx.
 	Read(ctx context.Context, tenant, kind, key string, o cache.ReadOptions) (cache.Answer, error)
+	// Recall answers from memory, or not at all.
+	//
+	// Errors: *shard.UnknownKindError.
+	Recall(tenant, kind, key string, o cache.ReadOptions) (a cache.Answer, ok bool, err error)
 	// Now is the clock of [cache.Answer.Position].
 	Now() time.Duration
+	Ownership
 	Operations
+}
+
+// Ownership is what the edge asks of the ring.
+type Ownership interface {
+	// Owns reports whether this node is an owner of a tenant.
+	Owns(tenant string) bool
+	// Others returns the other owners of a tenant, the primary first.
+	Others(tenant string) []shard.Peer
+	// Peers returns the other members of the ring, by name.
+	Peers() []shard.Peer
+	// Ring returns the ring, nil if there is none, its members in their order, and
+	// what is closed as soon as there is another.
+	Ring() (r *ring.Ring, members []shard.Peer, changed <-chan struct{})
+	// Hear takes the word of another owner that tenants are active there.
+	Hear(tenants []shard.Activity)
 }
 
 // Operations is what operators ask of a node. None of them waits.

@@ -17,23 +17,23 @@ type bounds interface {
 // unbounded returns bounds that bound nothing.
 func unbounded() bounds { return (*tenantryv1.GetRequest)(nil) }
 
+// limits narrow what a read may be answered with. A token that does not name the
+// entry that is read does not narrow it.
+type limits struct {
+	age        cache.ReadOptions // nothing but the age
+	minVersion uint64
+	after      token
+}
+
 var errOtherEntry = &fieldError{"after", "is the token of another entry"}
 
-// readOptions reads the bounds of a request for one entry.
-func (r *reader) readOptions(e entry, age *durationpb.Duration, minVersion uint64, after []byte) (cache.ReadOptions, error) {
-	o, t, err := decodeBounds(age, after)
-	if err != nil {
-		return o, err
-	}
-	o.MinVersion = minVersion
-	if len(t.parts) == 0 {
-		return o, nil
-	}
-	named, err := t.bound(e, r.boot, r.node.Now(), &o)
-	if err == nil && !named {
+// limitsOf reads the bounds of a request for one entry.
+func limitsOf(e entry, age *durationpb.Duration, minVersion uint64, after []byte) (l limits, err error) {
+	l.minVersion = minVersion
+	if l.age, l.after, err = decodeBounds(age, after); err == nil && len(l.after.parts) > 0 && l.after.of(e) == nil {
 		err = errOtherEntry
 	}
-	return o, err
+	return l, err
 }
 
 // decodeBounds reads the bounds that need decoding.
@@ -46,4 +46,14 @@ func decodeBounds(age *durationpb.Duration, after []byte) (o cache.ReadOptions, 
 	}
 	t, err = decodeToken(after)
 	return o, t, err
+}
+
+// options returns the limits of a read of e as this node's cache takes them.
+func (r *reader) options(e entry, l *limits) (o cache.ReadOptions, err error) {
+	o = l.age
+	o.MinVersion = l.minVersion
+	if p := l.after.of(e); p != nil {
+		err = p.bound(r.boot, r.node.Now(), &o)
+	}
+	return o, err
 }

@@ -7,9 +7,10 @@ import (
 )
 
 // reader reads entries for every service: it checks, authorises and asks the
-// node.
+// node, or those that own the tenant.
 type reader struct {
 	node  Node
+	peers peerReader // nil: there are none
 	name  string
 	epoch func() uint64
 	boot  uint64
@@ -17,27 +18,57 @@ type reader struct {
 	report func(error) fault
 }
 
+// found is what a read found, on this node or another.
+type found struct {
+	cache.Answer
+	remote *remote // nil: on this one
+}
+
 // read reads one entry whose names come from the caller; field is what the
 // request calls the key. An absent item is an [*absentError].
-func (r *reader) read(ctx context.Context, e entry, field string, b bounds) (cache.Answer, error) {
+func (r *reader) read(ctx context.Context, e entry, field string, b bounds) (found, error) {
 	if err := e.validate(field); err != nil {
-		return cache.Answer{}, err
+		return found{}, err
 	}
 	if err := allow(ctx, e.tenant, ScopeRead); err != nil {
-		return cache.Answer{}, err
+		return found{}, err
 	}
-	o, err := r.readOptions(e, b.GetMaxAge(), b.GetMinVersion(), b.GetAfter())
+	l, err := limitsOf(e, b.GetMaxAge(), b.GetMinVersion(), b.GetAfter())
 	if err != nil {
-		return cache.Answer{}, err
+		return found{}, err
 	}
-	return r.present(ctx, e, o)
+	return r.present(ctx, e, &l)
 }
 
 // present reads an entry that is already checked, and makes absence an error.
-func (r *reader) present(ctx context.Context, e entry, o cache.ReadOptions) (cache.Answer, error) {
-	a, err := r.node.Read(ctx, e.tenant, e.kind, e.key, o)
+func (r *reader) present(ctx context.Context, e entry, l *limits) (found, error) {
+	a, err := r.find(ctx, e, l)
 	if err == nil && a.Absent {
 		err = &absentError{entry: e, freshness: r.freshness(e, &a)}
 	}
 	return a, err
+}
+
+// find reads an entry that is already checked: from this node if it owns the
+// tenant, from an owner if it does not. An absent item is an answer.
+func (r *reader) find(ctx context.Context, e entry, l *limits) (found, error) {
+	if r.peers == nil || r.node.Owns(e.tenant) {
+		return r.here(ctx, e, l)
+	}
+	return r.elsewhere(ctx, e, l)
+}
+
+// here reads an entry from this node.
+func (r *reader) here(ctx context.Context, e entry, l *limits) (found, error) {
+	o, err := r.options(e, l)
+	if err != nil {
+		return found{}, err
+	}
+	a, err := r.node.Read(ctx, e.tenant, e.kind, e.key, o)
+	if err != nil && r.peers != nil && isUnavailable(err) {
+		if other, ok := r.remembered(ctx, e, l); ok {
+			return other, nil
+		}
+	}
+	return found{Answer: a}, err
 }

@@ -50,6 +50,7 @@ type reply struct {
 	body  []byte
 	state cache.State
 	age   time.Duration
+	by    string // the node that answered; empty: this one
 }
 
 func (f *facade) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +91,7 @@ func (f *facade) answer(r *http.Request, to *route, args []string) (_ answer, er
 			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	ctx, err := f.authenticate.identify(r.Context(), r.Header)
+	ctx, err := f.identify(r.Context(), r.Header)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +103,9 @@ func (answer reply) code() connect.Code { return 0 }
 // send sends a document, or nothing if the caller has it already.
 func (answer reply) send(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
+	if answer.by != "" {
+		h.Set("Tenantry-Node", answer.by)
+	}
 	setFreshness(h, answer.state, answer.age)
 	setCaching(h)
 	etag := `"` + strconv.FormatUint(xxhash.Sum64(answer.body), 16) + `"`

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/tenantry/tenantry/cache"
 )
 
 // newFacade returns the REST side with all its routes.
@@ -60,7 +58,13 @@ func (f *facade) entry(ctx context.Context, _ *http.Request, args []string) (rep
 	return replyOf(a), err
 }
 
-func replyOf(a cache.Answer) reply { return reply{body: a.Value, state: a.State, age: a.Age} }
+func replyOf(a found) reply {
+	by := ""
+	if a.remote != nil {
+		by = a.remote.node
+	}
+	return reply{body: a.Value, state: a.State, age: a.Age, by: by}
+}
 
 // document answers with an entry of a kind as it is.
 func (f *facade) document(kind, field string) func(context.Context, *http.Request, []string) (reply, error) {
@@ -144,7 +148,7 @@ func (f *facade) authorization(ctx context.Context, r *http.Request, args []stri
 		CreditCost       json.RawMessage `json:"creditCost,omitempty"`
 		AvailableCredits json.RawMessage `json:"availableCredits,omitempty"`
 	}{len(a.reasons) == 0, orEmpty(a.reasons), a.rawCost, a.rawAvailable})
-	return reply{body: body, state: a.composed.worst.State, age: a.composed.worst.Age}, err
+	return reply{body: body, state: a.composed.worst.State, age: a.composed.worst.Age, by: a.composed.node()}, err
 }
 
 func (f *facade) credits(ctx context.Context, r *http.Request, args []string) (reply, error) {
@@ -166,7 +170,7 @@ func (f *facade) credits(ctx context.Context, r *http.Request, args []string) (r
 		CanAfford        bool            `json:"canAfford"`
 		AvailableCredits json.RawMessage `json:"availableCredits,omitempty"`
 	}{args[0], c.rawCost, c.canAfford, c.rawAvailable})
-	return reply{body: body, state: c.composed.worst.State, age: c.composed.worst.Age}, err
+	return reply{body: body, state: c.composed.worst.State, age: c.composed.worst.Age, by: c.composed.node()}, err
 }
 
 // userOf returns the user a query names, if it names one. One that is named and

@@ -15,14 +15,19 @@ import (
 
 	"github.com/tenantry/tenantry/cache"
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
+	"github.com/tenantry/tenantry/rpc/rpctest"
 	"github.com/tenantry/tenantry/shard"
 )
 
 // nowhere is a node that has nothing.
-type nowhere struct{}
+type nowhere struct{ rpctest.Alone }
 
 func (nowhere) Read(context.Context, string, string, string, cache.ReadOptions) (cache.Answer, error) {
 	return cache.Answer{Absent: true}, nil
+}
+
+func (nowhere) Recall(string, string, string, cache.ReadOptions) (a cache.Answer, ok bool, err error) {
+	return a, false, nil
 }
 
 func (nowhere) Now() time.Duration { return time.Hour }

@@ -60,9 +60,9 @@ func TestCallersAreAuthorised(t *testing.T) {
 func TestWhatIsNotServed(t *testing.T) {
 	h := serve(t, nil)
 	_, err := tenantryv1connect.NewPeerServiceClient(h1(t), h.url).Peek(t.Context(), &tenantryv1.PeekRequest{})
-	wantCode(t, err, connect.CodeUnimplemented, "")
+	wantCode(t, err, connect.CodeUnauthenticated, "")
 	cluster := tenantryv1connect.NewClusterServiceClient(h1(t), h.url)
-	_, err = cluster.GetRing(t.Context(), &tenantryv1.GetRingRequest{})
+	_, err = cluster.Drain(t.Context(), &tenantryv1.DrainRequest{})
 	wantCode(t, err, connect.CodeUnimplemented, "")
 	watch, err := tenantryv1connect.NewCacheServiceClient(h1(t), h.url).Watch(t.Context(), &tenantryv1.WatchRequest{Tenant: "t"})
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -41,4 +43,17 @@ func spread(n int, f func(int)) {
 		helpers.Done()
 	}
 	helpers.Wait()
+}
+
+// togetherWidth bounds the reads of one batch that are forwarded at the same time.
+const togetherWidth = 256
+
+// together calls f for 0 to n-1, all at once, and returns when all calls have.
+func together(n int, f func(int)) {
+	var g errgroup.Group
+	g.SetLimit(togetherWidth)
+	for i := range n {
+		g.Go(func() error { f(i); return nil })
+	}
+	_ = g.Wait()
 }

@@ -14,16 +14,17 @@ import (
 // A token stands for the state of up to maxParts entries. Its bytes, all
 // numbers big endian:
 //
-//	format (1) | boot (8) | parts (1) | each: flags (1) entry (8) position (8) lag (4) [version (8)]
+//	format (1) | parts (1) | each: flags (1) boot (8) entry (8) position (8) lag (4) [version (8)]
 //
 // boot is random for each process: positions are comparable within one only.
 // entry is a hash of the entry's names, lag the time from position to when the
-// answer was settled, in µs; bit 0 of flags says that there is a version. Tokens are not secret and need not be genuine: a forged one can only
-// ask for more recent values, as max_age and min_version can.
+// answer was settled, in µs; bit 0 of flags says that there is a version. Tokens
+// are not secret and need not be genuine: a forged one can only ask for more recent
+// values, as max_age and min_version can.
 const (
-	tokenFormat = 1
-	tokenHeader = 1 + 8 + 1
-	maxPartSize = 1 + 8 + 8 + 4 + 8
+	tokenFormat = 2
+	tokenHeader = 1 + 1
+	maxPartSize = 1 + 8 + 8 + 8 + 4 + 8
 	// maxParts is what an Authorize is made of: status, cost, balance and roles.
 	maxParts = 3 + maxRoles
 	// singleToken is the longest token of one entry.
@@ -36,6 +37,7 @@ var errToken = &fieldError{"after", "is not a token"}
 
 // part is what a token says of one entry.
 type part struct {
+	boot      uint64 // of the process that answered
 	entry     uint64
 	position  time.Duration
 	settled   time.Duration // to the µs, rounded up
@@ -43,8 +45,8 @@ type part struct {
 	versioned bool
 }
 
-func partOf(e entry, a *cache.Answer) part {
-	return part{entry: e.hash(), position: a.Position, settled: a.Settled, version: a.Version, versioned: a.Versioned}
+func partOf(boot uint64, e entry, a *cache.Answer) part {
+	return part{boot: boot, entry: e.hash(), position: a.Position, settled: a.Settled, version: a.Version, versioned: a.Versioned}
 }
 
 // hash tells entries apart, the same on every node. The odd multiplier (of
@@ -63,10 +65,8 @@ func newBoot() uint64 {
 }
 
 // appendToken appends the token of the parts, at most maxParts.
-func appendToken(b []byte, boot uint64, parts ...part) []byte {
-	b = append(b, tokenFormat)
-	b = binary.BigEndian.AppendUint64(b, boot)
-	b = append(b, byte(len(parts)))
+func appendToken(b []byte, parts ...part) []byte {
+	b = append(b, tokenFormat, byte(len(parts)))
 	for i := range parts {
 		b = parts[i].append(b)
 	}
@@ -79,6 +79,7 @@ func (p *part) append(b []byte) []byte {
 		flags |= flagVersioned
 	}
 	b = append(b, flags)
+	b = binary.BigEndian.AppendUint64(b, p.boot)
 	b = binary.BigEndian.AppendUint64(b, p.entry)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.position))
 	b = binary.BigEndian.AppendUint32(b, p.lag())
@@ -95,10 +96,7 @@ func (p *part) lag() uint32 {
 }
 
 // token is a decoded token; the zero value bounds nothing.
-type token struct {
-	boot  uint64
-	parts []part
-}
+type token struct{ parts []part }
 
 // decodeToken reads what appendToken wrote; no bytes are the zero token.
 func decodeToken(b []byte) (t token, err error) {
@@ -108,8 +106,7 @@ func decodeToken(b []byte) (t token, err error) {
 	if len(b) < tokenHeader || b[0] != tokenFormat {
 		return token{}, errToken
 	}
-	t.boot = binary.BigEndian.Uint64(b[1:])
-	n := int(b[9])
+	n := int(b[1])
 	b = b[tokenHeader:]
 	if n < 1 || n > maxParts || len(b) > n*maxPartSize {
 		return token{}, errToken
@@ -132,9 +129,10 @@ func (p *part) decode(b []byte) ([]byte, error) {
 		return nil, errToken
 	}
 	p.versioned = b[0] == flagVersioned
-	p.entry = binary.BigEndian.Uint64(b[1:])
-	p.position = time.Duration(binary.BigEndian.Uint64(b[9:]))
-	p.settled = p.position + time.Duration(binary.BigEndian.Uint32(b[17:]))*time.Microsecond
+	p.boot = binary.BigEndian.Uint64(b[1:])
+	p.entry = binary.BigEndian.Uint64(b[9:])
+	p.position = time.Duration(binary.BigEndian.Uint64(b[17:]))
+	p.settled = p.position + time.Duration(binary.BigEndian.Uint32(b[25:]))*time.Microsecond
 	b = b[maxPartSize-8:]
 	if p.position < 0 || p.settled < p.position {
 		return nil, errToken
@@ -149,24 +147,24 @@ func (p *part) decode(b []byte) ([]byte, error) {
 	return b[8:], nil
 }
 
-// bound narrows o so that a read of e returns nothing older than the token. It
-// reports whether the token names e.
-func (t *token) bound(e entry, boot uint64, now time.Duration, o *cache.ReadOptions) (bool, error) {
+// of returns what the token says of an entry, or nil.
+func (t *token) of(e entry) *part {
 	if len(t.parts) == 0 {
-		return false, nil
+		return nil
 	}
 	hash := e.hash()
 	for i := range t.parts {
-		if p := &t.parts[i]; p.entry == hash {
-			return true, p.bound(t.boot == boot, now, o)
+		if t.parts[i].entry == hash {
+			return &t.parts[i]
 		}
 	}
-	return false, nil
+	return nil
 }
 
 // bound narrows o by one part. A position is comparable only within the process
 // that gave it; what has no version either, another process reads anew.
-func (p *part) bound(ours bool, now time.Duration, o *cache.ReadOptions) error {
+func (p *part) bound(boot uint64, now time.Duration, o *cache.ReadOptions) error {
+	ours := p.boot == boot
 	if p.versioned {
 		o.MinVersion = max(o.MinVersion, p.version)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"connectrpc.com/connect"
 )
 
 // statusActive is the status of a user who may do anything at all.
@@ -53,7 +55,7 @@ func (e *evidence) collect(a *authorization) error {
 	named := false
 	take := func(p *piece) error {
 		if p.err == nil {
-			a.composed.add(p.entry, &p.answer)
+			a.composed.add(e.boot, p.entry, &p.answer)
 			named = named || p.named
 		}
 		return p.err
@@ -78,10 +80,7 @@ func (e *evidence) collect(a *authorization) error {
 	return nil
 }
 
-func isUnavailable(err error) bool {
-	_, _, ok := unavailable(err)
-	return ok
-}
+func isUnavailable(err error) bool { return faultOf(err).code == connect.CodeUnavailable }
 
 func (e *evidence) permitted() bool {
 	return slices.ContainsFunc(e.roles, func(g grant) bool { return g.permits })

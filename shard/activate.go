@@ -1,27 +1,45 @@
 package shard
 
-import "github.com/puzpuzpuz/xsync/v4"
+import (
+	"time"
 
-// activate makes a tenant active and follows its channels; nil if a limit of
-// the node is reached, or the origin does not know the tenant. Of several callers at once, one does. Following happens
-// under the map's lock, so that it and letting go cannot overtake each other.
-func (n *Node) activate(name string) *tenant {
+	"github.com/puzpuzpuz/xsync/v4"
+)
+
+// activate makes a tenant active and follows its channels; nil if others own it, a
+// limit of the node is reached, or the origin does not know the tenant. Of several
+// callers at once, one does. Following happens under the map's lock, so that it and
+// letting go cannot overtake each other.
+func (n *Node) activate(name string) *tenant { return n.activateIdle(name, 0) }
+
+// activateIdle activates a tenant that was last read so long ago, elsewhere.
+func (n *Node) activateIdle(name string, idle time.Duration) *tenant {
 	t, _ := n.tenants.Compute(name, func(old *tenant, loaded bool) (*tenant, xsync.ComputeOp) {
 		if loaded || !n.admit(name) {
 			return old, xsync.CancelOp
 		}
 		conn := n.bus.Conn(name)
 		t := newTenant(name, n.cache.NewTenant(name, n.links[conn].Link), n.Now())
+		t.cache.ReadLast(idle)
 		n.bus.Follow(name)
 		return t, xsync.UpdateOp
 	})
 	return t
 }
 
+// activateHeard activates a tenant that another owner told of.
+func (n *Node) activateHeard(name string, idle time.Duration) *tenant {
+	t := n.activateIdle(name, idle)
+	if t != nil {
+		t.heard(n.view.Load().audience)
+	}
+	return t
+}
+
 // admit takes a place among the active tenants. There is none once Run ends:
 // it lets go of those that were stored before.
 func (n *Node) admit(name string) bool {
-	if n.draining.Load() || n.strangers.has(name) {
+	if n.draining.Load() || !n.Owns(name) || n.strangers.has(name) {
 		return false
 	}
 	if n.active.Add(1) > n.limit && !n.preload[name] || !n.preload[name] && !n.activations.Allow() {

@@ -182,7 +182,7 @@ func TestRecentEventsAreBounded(t *testing.T) {
 	if size := unsafe.Sizeof(recent{}) + recentEvents*4*recentText; size > 3<<10 {
 		t.Errorf("%d bytes of a tenant's events", size)
 	}
-	if size := unsafe.Sizeof(tenant{}); size > 144 {
+	if size := unsafe.Sizeof(tenant{}); size > 176 {
 		t.Errorf("a tenant without events has %d bytes", size)
 	}
 }
@@ -337,26 +337,20 @@ func TestReloadsAreSpread(t *testing.T) {
 	})
 }
 
-func TestMembersMetric(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	inBubble(t, Config{Registerer: reg}, func(r *rig) {
-		check := func(joining, ready, draining int) {
+func TestMember(t *testing.T) {
+	inBubble(t, Config{}, func(r *rig) {
+		check := func(want Member) {
 			r.Helper()
-			text := fmt.Sprintf("# HELP tenantry_members Members by state, as this node sees them.\n# TYPE tenantry_members gauge\n"+
-				"tenantry_members{state=\"draining\"} %d\ntenantry_members{state=\"joining\"} %d\ntenantry_members{state=\"ready\"} %d\n", draining, joining, ready)
-			if err := testutil.GatherAndCompare(reg, strings.NewReader(text), "tenantry_members"); err != nil {
-				r.Error(err)
+			if m := r.node.Member(); m != want {
+				r.Errorf("%+v, want %+v", m, want)
 			}
 		}
-		check(0, 1, 0)
+		check(Member{State: Ready, BusLive: true})
 		r.bus.mu.Lock()
 		r.bus.status = subscriber.ConnStatus{}
 		r.bus.mu.Unlock()
-		check(1, 0, 0)
-		if m := r.node.Member(); m.BusLive || m.State != Joining {
-			r.Errorf("%+v", m)
-		}
+		check(Member{State: Joining})
 		r.stop()
-		check(0, 0, 1)
+		check(Member{State: Departing})
 	})
 }

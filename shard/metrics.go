@@ -25,11 +25,9 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tenantry_doubtful_tenants", Help: "Active tenants of which something was verified under an older generation: their lists are still to be read again.",
 	}, func() float64 { return float64(n.doubtful()) })
-	for s := Joining; s <= Departing; s++ {
-		f.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tenantry_members", Help: "Members by state, as this node sees them.", ConstLabels: prometheus.Labels{"state": s.String()},
-		}, func() float64 { return float64(n.members(s)) })
-	}
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tenantry_ring_epoch", Help: "Epoch of the ring, as far as a float tells it: two nodes with the same have the same ring. 0: there is none.",
+	}, func() float64 { return float64(n.Epoch()) })
 	return &metrics{
 		events: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenantry_events_total", Help: "Changes that events announced, by kind, effect, and the reason of a refusal.",

@@ -77,6 +77,9 @@ type Node struct {
 	tenantBytes func(string) int64
 	log         *slog.Logger
 	metrics     *metrics
+	cluster     *Cluster // nil: the node is alone
+	sharing     sharing
+	view        atomic.Pointer[view]
 
 	tenants   *xsync.Map[string, *tenant]
 	active    atomic.Int64
@@ -131,6 +134,7 @@ func New(cfg Config) *Node {
 	if n.tenantBytes == nil {
 		n.tenantBytes = func(string) int64 { return defaultTenantBytes }
 	}
+	n.view.Store(&view{changed: make(chan struct{})})
 	n.first.init()
 	n.again.init()
 	n.metrics = newMetrics(cfg.Registerer, n)
@@ -151,10 +155,12 @@ func (n *Node) Connect(b bus) {
 // Run activates the tenants to preload and keeps all tenants loaded, until ctx
 // ends; then it lets go of all of them.
 func (n *Node) Run(ctx context.Context) error {
-	for name := range n.preload {
-		n.activate(name)
-	}
 	g, ctx := errgroup.WithContext(ctx)
+	if n.cluster != nil {
+		g.Go(func() error { return n.followMembers(ctx) })
+		g.Go(func() error { return n.shareActivity(ctx) })
+	}
+	n.preloadOwned()
 	for range loaders {
 		g.Go(func() error { return n.runLoader(ctx, &n.first, false) })
 		g.Go(func() error { return n.runLoader(ctx, &n.again, true) })
@@ -174,14 +180,38 @@ func (n *Node) Read(ctx context.Context, tenant, kind, key string, o cache.ReadO
 	if !ok {
 		return cache.Answer{}, &UnknownKindError{Kind: kind, Known: n.names}
 	}
-	t, ok := n.tenants.Load(tenant)
+	if t := n.tenant(tenant); t != nil {
+		return t.cache.Read(ctx, k, key, o)
+	}
+	return n.cache.Through(ctx, tenant, k, key, o)
+}
+
+// Recall answers a read from memory, or not at all. The tenant is activated as by
+// [Node.Read]. An unknown kind is an [*UnknownKindError].
+func (n *Node) Recall(tenant, kind, key string, o cache.ReadOptions) (a cache.Answer, ok bool, err error) {
+	k, ok := n.kinds[kind]
 	if !ok {
-		t = n.activate(tenant)
+		return a, false, &UnknownKindError{Kind: kind, Known: n.names}
 	}
+	t := n.tenant(tenant)
 	if t == nil {
-		return n.cache.Through(ctx, tenant, k, key, o)
+		return a, false, nil
 	}
-	return t.cache.Read(ctx, k, key, o)
+	a, ok = t.cache.Recall(k, key, o)
+	return a, ok, nil
+}
+
+// tenant returns the tenant for a read, which activates it; nil: it is not to be
+// held here.
+func (n *Node) tenant(name string) *tenant {
+	if t, ok := n.tenants.Load(name); ok {
+		return t
+	}
+	t := n.activate(name)
+	if t != nil && n.cluster != nil {
+		n.sharing.add(t)
+	}
+	return t
 }
 
 // Now is the clock of [cache.Answer.Position]. It is monotonic and never 0.
@@ -189,6 +219,9 @@ func (n *Node) Now() time.Duration { return n.cache.Now() }
 
 // Drain says that the node is about to end: from now on it is not ready.
 func (n *Node) Drain() { n.draining.Store(true) }
+
+// Draining reports whether the node is about to end.
+func (n *Node) Draining() bool { return n.draining.Load() }
 
 // Active returns the number of active tenants.
 func (n *Node) Active() int { return int(n.active.Load()) }

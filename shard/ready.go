@@ -1,6 +1,9 @@
 package shard
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // MemberState is where a node is in its life as a member.
 type MemberState uint8
@@ -45,21 +48,35 @@ func (n *Node) busLive() bool {
 	return true
 }
 
-// members returns how many members are in a state: there is this one.
-func (n *Node) members(s MemberState) int {
-	if n.Member().State == s {
-		return 1
+// MayOwn reports whether the node may be given tenants: its bus has been live on
+// every connection, and it is not about to end. Losing the bus later changes
+// nothing (C8).
+func (n *Node) MayOwn() bool {
+	for _, c := range n.bus.Status() {
+		if c.Since.IsZero() {
+			return false
+		}
 	}
-	return 0
+	return !n.draining.Load()
 }
 
+// busPatience is how long a bus must have been lost before it counts that others
+// have not lost theirs: by then they would have told. It is also what a bus may take
+// to come back after the first of the others.
+const busPatience = 5 * time.Second
+
 // Readiness says whether the node should be sent requests: it is, once its bus
-// has been live on every connection and until it drains. The reasons say why
-// it is not; degraded lists what is wrong with a node that stays ready, such
-// as a bus that was lost later: reads are then answered from the origin.
+// has been live on every connection and it is in the ring, until it drains. The
+// reasons say why it is not; degraded lists what is wrong with a node that stays
+// ready, such as a bus that was lost later: reads are then answered from the
+// origin. If another node's bus is live all the same, that one should be asked.
 func (n *Node) Readiness() (ready bool, reasons, degraded []string) {
 	if n.draining.Load() {
 		reasons = append(reasons, "draining")
+	}
+	v := n.view.Load()
+	if n.cluster != nil && !v.within {
+		reasons = append(reasons, "not in the ring yet")
 	}
 	for i, c := range n.bus.Status() {
 		if c.Live {
@@ -69,7 +86,7 @@ func (n *Node) Readiness() (ready bool, reasons, degraded []string) {
 		if c.Err != nil {
 			text += ": " + c.Err.Error()
 		}
-		if c.Since.IsZero() {
+		if c.Since.IsZero() || !v.busSince.IsZero() && time.Since(c.Since) > busPatience && time.Since(v.busSince) > busPatience {
 			reasons = append(reasons, text)
 		} else {
 			degraded = append(degraded, text)

@@ -56,6 +56,7 @@ type tenant struct {
 	recent     *recent       // the last events; nil: none yet
 	verified   uint64        // the generation for which entries that no list tells of were read anew
 	readsAt    uint64        // reads when the tenant was last queued to be read anew
+	told       told          // what other owners know of it
 }
 
 func newTenant(name string, entries *cache.Tenant, now time.Duration) *tenant {

@@ -112,12 +112,12 @@ func TestDemo(t *testing.T) {
 
 	lines = printed(demo.out.String(), "echo")
 	event, rest, _ := strings.Cut(lines[0], " | bin/tenantry ")
-	tenantry(strings.Trim(event, "'"), strings.Fields(rest)...).expect(t, 0, "to 1 subscribers", "")
+	tenantry(strings.Trim(event, "'"), strings.Fields(rest)...).expect(t, 0, "to 2 subscribers", "")
 	tenantry("", "demo", "--base-port", base).expect(t, 2, "", "--base-port takes other ports")
 }
 
 func TestDemoEnds(t *testing.T) {
-	demo := tenantry("", "demo", "--base-port", basePort(t), "--tenants", "0", "--for", "2s")
+	demo := tenantry("", "demo", "--nodes", "1", "--base-port", basePort(t), "--tenants", "0", "--for", "2s")
 	demo.expect(t, 0, "Tenantry demo: one node, ready.", "")
 	tenantry("", "demo", "--base-port", "65535").expect(t, 2, "", "--base-port 65535")
 	tenantry("", "demo", "--for", "a while").expect(t, 2, "", "--for")

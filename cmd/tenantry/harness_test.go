@@ -127,7 +127,7 @@ func newStack(t *testing.T) stack {
 	origin, rpc, admin := freeAddress(t), freeAddress(t), freeAddress(t)
 	config := file(t, "tenantry.yaml", fmt.Sprintf(`
 node: {name: node-1}
-listen: {rpc: %q, admin: %q}
+listen: {rpc: %q, admin: %q, gossip: "127.0.0.1:0"}
 redis: {addresses: [%q], password: ""}
 origin: {url: "http://%s"}
 tenants: {preload: ["123"]}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -88,15 +89,16 @@ func (a *access) dropAll(c *cobra.Command) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), a.timeout)
 	defer cancel()
-	all, err := listTenants(ctx, node, "")
+	all, err := listTenants(ctx, node, "", "")
 	if err != nil {
 		return a.failed(err)
 	}
-	p := newProgress(c.ErrOrStderr(), len(all.GetTenants()))
-	dropped, err := a.dropEach(c.Context(), node, all.GetTenants(), p)
+	names := namesOf(all.GetTenants())
+	p := newProgress(c.ErrOrStderr(), len(names))
+	dropped, err := a.dropEach(c.Context(), node, names, p)
 	p.end()
 	if err != nil {
-		return a.failed(fmt.Errorf("after %d of %d tenants: %w", dropped, len(all.GetTenants()), err))
+		return a.failed(fmt.Errorf("after %d of %d tenants: %w", dropped, len(names), err))
 	}
 	if a.output == "json" {
 		return printJSON(c.OutOrStdout(), map[string]int{"tenants": dropped})
@@ -105,15 +107,24 @@ func (a *access) dropAll(c *cobra.Command) error {
 	return err
 }
 
+// namesOf returns the names of tenants, each once whatever nodes have it.
+func namesOf(tenants []*tenantryv1.TenantSummary) []string {
+	names := make([]string, len(tenants))
+	for i, t := range tenants {
+		names[i] = t.GetTenant()
+	}
+	return slices.Compact(names)
+}
+
 // dropEach drops tenants, and returns how many of them were still active.
-func (a *access) dropEach(ctx context.Context, node *client.Client, tenants []*tenantryv1.TenantSummary, p *progress) (dropped int, err error) {
+func (a *access) dropEach(ctx context.Context, node *client.Client, tenants []string, p *progress) (dropped int, err error) {
 	one := func(tenant string) ([]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, a.timeout)
 		defer cancel()
 		return node.Drop(ctx, tenant)
 	}
-	for _, t := range tenants {
-		nodes, err := one(t.GetTenant())
+	for _, tenant := range tenants {
+		nodes, err := one(tenant)
 		if err != nil {
 			return dropped, err
 		}

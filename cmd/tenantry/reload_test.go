@@ -29,7 +29,7 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	kindsFile := file(t, "kinds.yaml", string(kinds))
-	head := fmt.Sprintf("listen: {rpc: %q, admin: %q}\nredis: {addresses: [%q]}\nkinds: {file: %q}\n",
+	head := fmt.Sprintf("listen: {rpc: %q, admin: %q, gossip: \"127.0.0.1:0\"}\nredis: {addresses: [%q]}\nkinds: {file: %q}\n",
 		freeAddress(t), freeAddress(t), freeAddress(t), kindsFile)
 	path := file(t, "tenantry.yaml", head)
 	node := start(t, "serve", "--config", path)

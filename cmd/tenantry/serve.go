@@ -65,7 +65,7 @@ func serve(ctx context.Context, file string, cfg *config.Config, insecure bool, 
 		log.Warn("the configuration needs attention", "note", text)
 	}
 	sizeCollector(int64(cfg.Limits.NodeBytes))
-	n, err := node.New(cfg, version, log)
+	n, err := node.New(cfg, version, log, nil)
 	if err != nil {
 		return &exit{exitUsage, err}
 	}

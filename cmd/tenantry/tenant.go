@@ -54,6 +54,7 @@ func printTenant(w io.Writer, t *tenantryv1.GetTenantResponse) error {
 	page := newTable(w)
 	page.row("tenant", t.GetTenant())
 	page.row("node", t.GetNode())
+	page.row("owners", strings.Join(t.GetOwners(), ", "))
 	if t.GetState() == tenantryv1.TenantState_TENANT_STATE_COLD {
 		page.row("state", "cold")
 		page.row("memory", "0 of "+bytesText(t.GetBytesLimit()))

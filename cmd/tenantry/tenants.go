@@ -16,19 +16,21 @@ import (
 
 func tenantsCommand() *cobra.Command {
 	var a access
-	var prefix string
+	var prefix, node string
 	c := &cobra.Command{
-		Use:     "tenants [--prefix P]",
-		Short:   "List the tenants that are active",
-		Long:    "Lists the active tenants of a node, by name.",
-		Example: "  tenantry tenants --prefix tenant-00",
+		Use:   "tenants [--prefix P] [--node NAME]",
+		Short: "List the tenants that are active",
+		Long: `Lists the active tenants of the cluster, or of one node, by name: each once for every
+node that has it.`,
+		Example: "  tenantry tenants --prefix tenant-00\n  tenantry tenants --node node-1",
 		Args:    cobra.NoArgs,
 	}
 	a.flags(c)
 	c.Flags().StringVar(&prefix, "prefix", "", "only tenants whose name begins with `P`")
+	c.Flags().StringVar(&node, "node", "", "only those of the node with this `NAME`")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		all, err := ask(c, &a, func(ctx context.Context, n *client.Client) (*tenantryv1.ListTenantsResponse, error) {
-			return listTenants(ctx, n, prefix)
+			return listTenants(ctx, n, prefix, node)
 		})
 		if err != nil {
 			return err
@@ -42,9 +44,9 @@ func tenantsCommand() *cobra.Command {
 }
 
 // listTenants puts the pages together.
-func listTenants(ctx context.Context, n *client.Client, prefix string) (*tenantryv1.ListTenantsResponse, error) {
+func listTenants(ctx context.Context, n *client.Client, prefix, node string) (*tenantryv1.ListTenantsResponse, error) {
 	all := &tenantryv1.ListTenantsResponse{}
-	for t, err := range n.Tenants(ctx, prefix) {
+	for t, err := range n.Tenants(ctx, prefix, node) {
 		if err != nil {
 			return nil, err
 		}
@@ -55,9 +57,9 @@ func listTenants(ctx context.Context, n *client.Client, prefix string) (*tenantr
 
 func printTenants(w io.Writer, tenants []*tenantryv1.TenantSummary) error {
 	page := newTable(w)
-	page.row("TENANT", "STATE", "ENTRIES", "BYTES", "IDLE", "NODE")
+	page.row("TENANT", "STATE", "ENTRIES", "BYTES", "IDLE", "NODE", "PRIMARY")
 	for _, t := range tenants {
-		page.row(t.GetTenant(), stateText(t.GetState()), count(t.GetEntries()), bytesText(t.GetBytes()), since(t.GetIdle()), t.GetNode())
+		page.row(t.GetTenant(), stateText(t.GetState()), count(t.GetEntries()), bytesText(t.GetBytes()), since(t.GetIdle()), t.GetNode(), yesNo(t.GetPrimary()))
 	}
 	return page.Flush()
 }

@@ -17,13 +17,13 @@ func (c *Client) Tenant(ctx context.Context, tenant string) (*tenantryv1.GetTena
 // pageSize is how many tenants are asked for at once.
 const pageSize = 500
 
-// Tenants yields the active tenants whose names begin with prefix, in order, a
-// page at a time; ctx is that of all pages. Tenants that come or go meanwhile may
+// Tenants yields the active tenants of a node, or of all if none is named, whose
+// names begin with prefix, in order, a page at a time; ctx is that of all pages. Tenants that come or go meanwhile may
 // or may not be among them. An error is the last that it yields: [ErrInvalid],
 // [ErrDenied], [*UnavailableError], or that of ctx.
-func (c *Client) Tenants(ctx context.Context, prefix string) iter.Seq2[*tenantryv1.TenantSummary, error] {
+func (c *Client) Tenants(ctx context.Context, prefix, node string) iter.Seq2[*tenantryv1.TenantSummary, error] {
 	return func(yield func(*tenantryv1.TenantSummary, error) bool) {
-		req := &tenantryv1.ListTenantsRequest{Prefix: prefix, PageSize: pageSize}
+		req := &tenantryv1.ListTenantsRequest{Node: node, Prefix: prefix, PageSize: pageSize}
 		for {
 			res, err := c.cluster.ListTenants(ctx, req)
 			if err != nil {
@@ -57,6 +57,13 @@ func (c *Client) Invalidate(ctx context.Context, tenant, kind, key string) (node
 func (c *Client) Drop(ctx context.Context, tenant string) (nodes []string, err error) {
 	res, err := c.cluster.DropTenant(ctx, &tenantryv1.DropTenantRequest{Tenant: tenant})
 	return res.GetNodes(), typed(err)
+}
+
+// Ring returns the ring of the node and, if a tenant is named, who owns it. Errors:
+// [ErrInvalid], [ErrDenied], [*UnavailableError], those of ctx.
+func (c *Client) Ring(ctx context.Context, tenant string) (*tenantryv1.GetRingResponse, error) {
+	res, err := c.cluster.GetRing(ctx, &tenantryv1.GetRingRequest{Tenant: tenant})
+	return res, typed(err)
 }
 
 // Members returns the members of the cluster as the node sees them. Errors:

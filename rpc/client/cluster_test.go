@@ -25,7 +25,7 @@ func TestCluster(t *testing.T) {
 		t.Error(err)
 	}
 	names := func(prefix string, most int) (names []string) {
-		for s, err := range c.Tenants(t.Context(), prefix) {
+		for s, err := range c.Tenants(t.Context(), prefix, "") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,7 +44,7 @@ func TestCluster(t *testing.T) {
 	if some := names("", 3); !slices.Equal(some, []string{"t0000", "t0001", "t0002"}) {
 		t.Error(some)
 	}
-	for _, err := range c.Tenants(t.Context(), "a b") {
+	for _, err := range c.Tenants(t.Context(), "a b", "") {
 		if !errors.Is(err, client.ErrInvalid) {
 			t.Error(err)
 		}

@@ -19,8 +19,11 @@ type Read struct {
 }
 
 // Node answers reads from a table. It implements rpc.Node and rpc.Readiness,
-// and is safe for concurrent use. The zero value has no entries and is ready.
+// and is safe for concurrent use. The zero value has no entries, is ready, and
+// is alone.
 type Node struct {
+	place
+
 	// Wait, if set, is called at the start of each read, with nothing locked.
 	Wait func(ctx context.Context, e Entry)
 	// Clock is what Now returns.
@@ -29,6 +32,7 @@ type Node struct {
 	mu       sync.Mutex
 	answers  map[Entry]result
 	reads    []Read
+	recalls  []Read
 	reasons  []string
 	degraded []string
 	tenants  map[string]shard.Description
@@ -78,6 +82,15 @@ func (n *Node) Read(ctx context.Context, tenant, kind, key string, o cache.ReadO
 	return r.answer, r.err
 }
 
+// Recall answers as Read does what was set to be in memory.
+func (n *Node) Recall(tenant, kind, key string, o cache.ReadOptions) (cache.Answer, bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.recalls = append(n.recalls, Read{Entry{tenant, kind, key}, o})
+	r, ok := n.answers[Entry{tenant, kind, key}]
+	return r.answer, ok && r.err == nil && r.answer.Via != cache.FromOrigin, nil
+}
+
 // Reads returns the reads so far, in order, and forgets them.
 func (n *Node) Reads() []Read {
 	n.mu.Lock()
@@ -85,6 +98,15 @@ func (n *Node) Reads() []Read {
 	reads := n.reads
 	n.reads = nil
 	return reads
+}
+
+// Recalls returns the reads from memory so far, in order, and forgets them.
+func (n *Node) Recalls() []Read {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	recalls := n.recalls
+	n.recalls = nil
+	return recalls
 }
 
 // Now returns the Clock.

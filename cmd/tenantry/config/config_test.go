@@ -211,10 +211,10 @@ func TestNotYet(t *testing.T) {
 	if got := config.NotYet(config.Default()); len(got) != 0 {
 		t.Errorf("of the default: %q", got)
 	}
-	got := config.NotYet(parse(t, "ring: {replicas: 3}\ncors: {origins: [https://a]}\nnode: {zone: z, name: n}\ncluster: {join: []}\nredis: {addresses: [a:1, b:2]}"))
+	got := config.NotYet(parse(t, "ring: {replicas: 3}\ncors: {origins: [https://a]}\nnode: {zone: z, name: n}\ntelemetry: {audit_per_second: 0}\nredis: {addresses: [a:1, b:2], mode: cluster}"))
 	want := []string{
-		"node.zone has no effect: this version has no clusters",
-		"ring.replicas has no effect: this version has no clusters",
+		"redis.mode has no effect: this version has no sentinel and cluster",
+		"telemetry.audit_per_second has no effect: this version has no audit",
 		"redis.addresses: only the first has an effect in mode standalone",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

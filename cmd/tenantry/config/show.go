@@ -38,11 +38,6 @@ type gap struct{ key, needs string }
 // for every tenant. Who makes a key work deletes its row.
 func notYet() []gap {
 	return []gap{
-		{"node.zone", "clusters"},
-		{"listen.gossip", "clusters"},
-		{"advertise", "clusters"},
-		{"cluster", "clusters"},
-		{"ring", "clusters"},
 		{"redis.mode", "sentinel and cluster"},
 		{"redis.master_name", "sentinel"},
 		{"limits.tenant_requests_per_second", "rates"},

@@ -53,10 +53,10 @@ func TestMain(m *testing.M) {
 func serveNode() {
 	cfg := config.Default()
 	cfg.Node.Name = "bench-node"
-	cfg.Listen.RPC, cfg.Listen.Admin = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Listen.RPC, cfg.Listen.Admin, cfg.Listen.Gossip = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Redis.Addresses = []config.Address{config.Address(os.Getenv(redisVar))}
 	cfg.Origin.URL = config.URL(os.Getenv(originVar))
-	n, err := node.New(cfg, "test", slog.New(slog.DiscardHandler))
+	n, err := node.New(cfg, "test", slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		panic(err)
 	}

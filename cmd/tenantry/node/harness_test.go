@@ -47,13 +47,13 @@ func newStack(t *testing.T, redis *redistest.Server, configure func(*config.Conf
 
 	cfg := config.Default()
 	cfg.Node.Name = "test-node"
-	cfg.Listen.RPC, cfg.Listen.Admin = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Listen.RPC, cfg.Listen.Admin, cfg.Listen.Gossip = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Redis.Addresses = []config.Address{config.Address(redis.Addr())}
 	cfg.Origin.URL = config.URL(server.URL)
 	if configure != nil {
 		configure(cfg)
 	}
-	if s.node, err = node.New(cfg, "test", slog.New(slog.NewTextHandler(s.log, nil))); err != nil {
+	if s.node, err = node.New(cfg, "test", slog.New(slog.NewTextHandler(s.log, nil)), nil); err != nil {
 		t.Fatal(err)
 	}
 	s.run()
@@ -242,5 +242,5 @@ func (b *lockedBuffer) String() string {
 }
 
 func newNode(cfg *config.Config) (*node.Node, error) {
-	return node.New(cfg, "test", slog.New(slog.DiscardHandler))
+	return node.New(cfg, "test", slog.New(slog.DiscardHandler), nil)
 }

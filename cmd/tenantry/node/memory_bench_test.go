@@ -87,11 +87,11 @@ func startQuietNode(b *testing.B, r *redistest.Server) *node.Node {
 	b.Cleanup(origin.Close)
 	cfg := config.Default()
 	cfg.Node.Name = "bench-node"
-	cfg.Listen.RPC, cfg.Listen.Admin = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Listen.RPC, cfg.Listen.Admin, cfg.Listen.Gossip = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Limits.ActivationsPerSecond = heapTenants
 	cfg.Redis.Addresses = []config.Address{config.Address(r.Addr())}
 	cfg.Origin.URL = config.URL(origin.URL)
-	n, err := node.New(cfg, "test", slog.New(slog.DiscardHandler))
+	n, err := node.New(cfg, "test", slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

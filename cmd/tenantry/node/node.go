@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +14,13 @@ import (
 
 	"github.com/tenantry/tenantry/cache"
 	"github.com/tenantry/tenantry/cache/origin"
+	"github.com/tenantry/tenantry/cluster"
 	"github.com/tenantry/tenantry/cmd/tenantry/config"
 	"github.com/tenantry/tenantry/rpc"
+	"github.com/tenantry/tenantry/rpc/peers"
 	"github.com/tenantry/tenantry/shard"
 	"github.com/tenantry/tenantry/shard/kinds"
+	"github.com/tenantry/tenantry/shard/ring"
 	"github.com/tenantry/tenantry/subscriber"
 )
 
@@ -31,6 +33,8 @@ type Node struct {
 	cache   *cache.Cache
 	shard   *shard.Node
 	bus     *subscriber.Subscriber
+	cluster *cluster.Cluster
+	peers   *peers.Peers
 	rpc     *rpc.Server
 	admin   *rpc.Server
 	rpcAt   net.Addr
@@ -38,8 +42,10 @@ type Node struct {
 }
 
 // New puts a node together and binds its ports, so that a port in use is an
-// error at once. Version is the binary's, as members show it. Close it with Run.
-func New(cfg *config.Config, version string, log *slog.Logger) (*Node, error) {
+// error at once. Version is the binary's, as members show it. Nodes of one process
+// may share the rings that they make; nil: this one makes its own. Close it with
+// Run.
+func New(cfg *config.Config, version string, log *slog.Logger, rings *ring.Shared) (*Node, error) {
 	n, reg := &Node{log: log, version: version}, prometheus.NewRegistry()
 	n.Reload(cfg)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -56,11 +62,16 @@ func New(cfg *config.Config, version string, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n.shard.Connect(n.bus)
-	return n, n.listen(cfg, set, reg)
+	if rings == nil {
+		if rings, err = ring.NewShared(RingSettings(cfg)); err != nil {
+			return nil, fmt.Errorf("ring: %w", err)
+		}
+	}
+	return n, n.listen(cfg, set, rings, reg)
 }
 
-// listen binds both ports.
-func (n *Node) listen(cfg *config.Config, set *kinds.Set, reg *prometheus.Registry) error {
+// listen binds the ports: what others are told of one is known then.
+func (n *Node) listen(cfg *config.Config, set *kinds.Set, rings *ring.Shared, reg *prometheus.Registry) error {
 	name, err := nodeName(cfg)
 	if err != nil {
 		return err
@@ -74,9 +85,13 @@ func (n *Node) listen(cfg *config.Config, set *kinds.Set, reg *prometheus.Regist
 		return errors.Join(err, rpcListener.Close())
 	}
 	n.rpcAt, n.adminAt = rpcListener.Addr(), adminListener.Addr()
+	m, err := n.join(cfg, name, rings, reg)
+	if err != nil {
+		return errors.Join(err, rpcListener.Close(), adminListener.Close())
+	}
 	n.rpc = rpc.NewServer(rpcListener, traced(rpc.NewHandler(rpc.Config{
 		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
-		Zone: cfg.Node.Zone, Address: cmp.Or(string(cfg.Advertise.RPC), n.RPC()), Version: n.version,
+		Epoch: n.shard.Epoch, Peers: n.peers, Secrets: []string{secret(cfg, n.cluster)}, Members: m.members,
 		Passer: newPasser(n.origin, n.cache, set.Cache()),
 		Logger: n.log, Registerer: reg,
 	})), n.log)
@@ -112,6 +127,12 @@ func (n *Node) Admin() string { return n.adminAt.String() }
 // Readiness says whether the node should get requests; see [shard.Node.Readiness].
 func (n *Node) Readiness() (ready bool, reasons, degraded []string) { return n.shard.Readiness() }
 
+// RingMembers returns how many members the ring has.
+func (n *Node) RingMembers() int {
+	_, members, _ := n.shard.Ring()
+	return len(members)
+}
+
 // TenantState says where a tenant is in its life on this node, such as "live".
 func (n *Node) TenantState(tenant string) string { return n.shard.State(tenant).String() }
 
@@ -121,13 +142,17 @@ func (n *Node) Run(ctx context.Context) error {
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, inner := errgroup.WithContext(inner)
-	for _, run := range []func(context.Context) error{n.bus.Run, n.cache.Run, n.shard.Run, n.admin.Run} {
+	for _, run := range []func(context.Context) error{n.bus.Run, n.cache.Run, n.cluster.Run, n.tell, n.shard.Run, n.peers.Run, n.admin.Run} {
 		g.Go(func() error { return run(inner) })
 	}
-	serving, stopServing := context.WithCancel(ctx)
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	defer context.AfterFunc(inner, stopServing)()
-	defer context.AfterFunc(ctx, n.shard.Drain)()
+	defer context.AfterFunc(ctx, func() {
+		n.shard.Drain()
+		n.awaitLeft(inner)
+		stopServing()
+	})()
 
 	err := n.rpc.Run(serving)
 	stop()

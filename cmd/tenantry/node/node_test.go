@@ -299,7 +299,7 @@ func (discard) WriteHeader(int)             {}
 func TestAPortInUse(t *testing.T) {
 	s := newStack(t, redistest.Start(t), nil)
 	cfg := config.Default()
-	cfg.Listen.RPC, cfg.Listen.Admin = config.Address(s.node.RPC()), "127.0.0.1:0"
+	cfg.Listen.RPC, cfg.Listen.Admin, cfg.Listen.Gossip = config.Address(s.node.RPC()), "127.0.0.1:0", "127.0.0.1:0"
 	if _, err := newNode(cfg); err == nil || !strings.Contains(err.Error(), "listen.rpc") {
 		s.Errorf("%v", err)
 	}

@@ -1,0 +1,28 @@
+package peers
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
+	"github.com/tenantry/tenantry/shard"
+)
+
+// Activity tells a node of tenants that were read here.
+func (p *Peers) Activity(ctx context.Context, to shard.Peer, tenants []shard.Activity) error {
+	req := &tenantryv1.ActivityRequest{Node: p.cfg.Self, Tenants: make([]*tenantryv1.TenantActivity, len(tenants))}
+	for i, t := range tenants {
+		req.Tenants[i] = &tenantryv1.TenantActivity{Tenant: t.Tenant, Idle: durationpb.New(t.Idle)}
+	}
+	_, err := p.lane(&to).client.Activity(ctx, req)
+	return err
+}
+
+// dialer gives up soon: whoever does not accept within a few round trips is gone.
+func dialer() func(context.Context, string, string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+	return d.DialContext
+}

@@ -1,0 +1,27 @@
+// Package peers asks other nodes: what is read of a tenant that they own, and what
+// owners tell each other.
+//
+//	[Peers.Get]       a read, by the owners in their order
+//	[Peers.Recall]    the same, from their memory alone
+//	[Peers.Activity]  tells another owner which tenants are read
+//	[Peers.Cluster]   an operator's call, passed on as it is
+//
+// # How a read is asked
+//
+// Reads for one node share calls: what comes while calls to it are in flight waits
+// for the next one, and an idle node is asked at once, so that nothing waits for
+// company. Such a call is answered from memory. What needs the origin is deferred,
+// and asked for again in a call of its own, which may take as long as the origin.
+//
+// The next owner is asked at once if one cannot be reached, has no answer that it
+// may give, or is known not to answer; and after a while, if it has not answered
+// when nearly all of its answers would have come: that costs a second call, and is
+// kept to a twentieth of the reads. A node that let a call from memory time out is
+// down until it answers a ping.
+//
+// # Goroutines
+//
+// Each call in flight has one, and each node that is down or being waited for has
+// one that pings it; all of them end with [Peers.Run]. Everything is safe for
+// concurrent use.
+package peers

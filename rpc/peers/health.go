@@ -1,0 +1,169 @@
+package peers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
+)
+
+const (
+	// pingInterval is the time between two pings of a node that is down, or that
+	// reads wait for; pingTimeout is how long one may take.
+	pingInterval = 200 * time.Millisecond
+	pingTimeout  = 300 * time.Millisecond
+	// The bounds of the time after which the next owner is asked as well.
+	minHedge = 3 * time.Millisecond
+	maxHedge = 100 * time.Millisecond
+)
+
+// health is what is known of a node's answers.
+type health struct {
+	mu      sync.Mutex
+	isDown  bool
+	down    context.Context //nolint:containedctx // ends when the node is found to be down
+	setDown context.CancelFunc
+	watched int // calls that wait for the node
+	pinging bool
+	// The time that answers take and how much it varies, as RFC 6298 estimates
+	// them for the retransmissions of TCP.
+	mean, deviation time.Duration
+}
+
+func (h *health) init() {
+	h.down, h.setDown = context.WithCancel(context.Background())
+}
+
+// answered notes an answer and the time that it took.
+func (h *health) answered(took time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mean == 0 {
+		h.mean, h.deviation = took, took/2
+	} else {
+		h.deviation += (max(h.mean-took, took-h.mean) - h.deviation) / 4
+		h.mean += (took - h.mean) / 8
+	}
+	h.revive()
+}
+
+// revive notes that the node answers. Callers hold mu.
+func (h *health) revive() {
+	if h.isDown {
+		h.isDown = false
+		h.init()
+	}
+}
+
+// hedge returns after which time nearly all answers have come.
+func (h *health) hedge() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mean == 0 {
+		return maxHedge
+	}
+	return min(max(h.mean+4*h.deviation, minHedge), maxHedge)
+}
+
+func (h *health) up() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.isDown
+}
+
+// failed notes that a call from memory failed, unless the node refused it in words.
+func (l *lane) failed(err error) {
+	if l.ctx.Err() != nil || spoke(err) {
+		return
+	}
+	h := &l.health
+	h.mu.Lock()
+	first := !h.isDown
+	h.isDown = true
+	h.setDown()
+	h.mu.Unlock()
+	if first {
+		l.cfg.Logger.Info("a node does not answer, others are asked instead", "node", l.peer.Name, "url", l.peer.URL, "error", err)
+	}
+	l.ping()
+}
+
+// spoke says that an error is the node's own word.
+func spoke(err error) bool {
+	switch connect.CodeOf(err) {
+	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeCanceled, connect.CodeUnknown, connect.CodeInternal:
+		return false
+	}
+	return true
+}
+
+// watch has the node pinged while a call waits for it, and returns what ends when
+// it is found to be down.
+func (l *lane) watch() context.Context {
+	h := &l.health
+	h.mu.Lock()
+	h.watched++
+	down := h.down
+	h.mu.Unlock()
+	l.ping()
+	return down
+}
+
+func (l *lane) unwatch() {
+	l.health.mu.Lock()
+	defer l.health.mu.Unlock()
+	l.health.watched--
+}
+
+// ping pings the node as long as there is reason to.
+func (l *lane) ping() {
+	h := &l.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.pinging {
+		h.pinging = l.run(l.pingAgain)
+	}
+}
+
+func (l *lane) pingAgain() {
+	ticker := time.NewTicker(pingInterval)
+	defer ticker.Stop()
+	for l.hasReason() {
+		select {
+		case <-ticker.C:
+		case <-l.ctx.Done():
+			return
+		}
+		l.pingOnce()
+	}
+}
+
+// hasReason reports whether the node is to be pinged; otherwise nobody does any
+// longer. A node that is down and that nobody asks for is not pinged for ever.
+func (l *lane) hasReason() bool {
+	l.Peers.mu.Lock()
+	forgotten := l.lanes[l.peer.ID] != l
+	l.Peers.mu.Unlock()
+	h := &l.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pinging = h.watched > 0 || h.isDown && !forgotten
+	return h.pinging
+}
+
+// pingOnce tells the node of no tenant.
+func (l *lane) pingOnce() {
+	ctx, cancel := context.WithTimeout(l.ctx, pingTimeout)
+	defer cancel()
+	_, err := l.client.Activity(ctx, &tenantryv1.ActivityRequest{Node: l.cfg.Self})
+	if err != nil && !spoke(err) {
+		l.failed(err)
+		return
+	}
+	l.health.mu.Lock()
+	defer l.health.mu.Unlock()
+	l.health.revive()
+}
