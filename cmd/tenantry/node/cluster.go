@@ -96,7 +96,7 @@ func (m *membership) Ready() []shard.Peer {
 	for _, one := range m.Members() {
 		if !one.Reach.Gone() && one.State == cluster.Ready {
 			ready = append(ready, shard.Peer{
-				ID: one.ID.String(), Name: one.Name, Zone: one.Zone, URL: "http://" + one.Address,
+				ID: one.Name + "/" + one.ID.String(), Name: one.Name, Zone: one.Zone, URL: "http://" + one.Address,
 				Token: tokenOf(one.ID), BusLive: one.BusLive,
 			})
 		}
