@@ -70,6 +70,7 @@ func (l *life) one(ctx context.Context, i *item) {
 	l.heard = true
 	switch lost := ctx.Err() != nil; {
 	case i.what == itemMessage:
+		l.metrics.messages.Inc()
 		l.event(i)
 	case i.what == itemOversized:
 		l.oversized(i)
