@@ -22,7 +22,7 @@ GOLANGCI_LINT := go tool -modfile=.golangci.mod golangci-lint
 
 .PHONY: help
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## Build bin/tenantry
@@ -92,6 +92,21 @@ recovery: build ## Measure how a node with 100 to 10,000 tenants comes back from
 wake: build ## Check what nodes answer when they wake, a hundred times (ARGS='--times 10')
 	@bash .ci/prepare-tests
 	go run ./cmd/chaos wake --binary bin/tenantry $(ARGS)
+
+.PHONY: e2e
+e2e: build ## Add, kill and freeze nodes of a cluster of five under traffic (ARGS='--nodes 3')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos e2e --binary bin/tenantry $(ARGS)
+
+.PHONY: split
+split: build ## Part the network of a cluster into halves and heal it; takes root (ARGS='--nodes 6')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos split --binary bin/tenantry $(ARGS)
+
+.PHONY: scale
+scale: build ## Measure what a node takes in clusters of 1, 2, 4 and 8 (ARGS='--sizes 1,3')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos scale --binary bin/tenantry $(ARGS)
 
 .PHONY: demo
 demo: build ## Run everything in one process, with requests to copy (ARGS='--help')

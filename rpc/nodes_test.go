@@ -111,7 +111,7 @@ func TestPeerServiceIsForNodes(t *testing.T) {
 				c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			})
 			for _, w := range ways() {
-				options := append(w.options, connect.WithInterceptors(test.shown))
+				options := slices.Concat(w.options, []connect.ClientOption{connect.WithInterceptors(test.shown)})
 				for method, err := range askPeerService(t.Context(), tenantryv1connect.NewPeerServiceClient(w.http(t), h.url, options...)) {
 					if connect.CodeOf(err) != connect.CodeUnauthenticated || strings.Contains(err.Error(), clusterSecret) {
 						t.Errorf("%s: %s: %v", w.name, method, err)
@@ -149,7 +149,7 @@ func TestNodesAreKnownByTheirSecret(t *testing.T) {
 	h.node.Set("t", "user", "u", fresh("{}"))
 	shown := showing{peers.SecretHeader: clusterSecret, peers.NodeHeader: "n2"}
 	for _, w := range ways() {
-		hc, options := w.http(t), append(w.options, connect.WithInterceptors(shown))
+		hc, options := w.http(t), slices.Concat(w.options, []connect.ClientOption{connect.WithInterceptors(shown)})
 		for method, err := range askPeerService(t.Context(), tenantryv1connect.NewPeerServiceClient(hc, h.url, options...)) {
 			want := connect.Code(0)
 			if slices.Contains([]string{"Peek", "Fence", "TenantStates", "Export"}, method) {
@@ -207,7 +207,7 @@ func TestAWrongSecretIsRefused(t *testing.T) {
 // What clients say of themselves does not make their calls forwarded ones: they are
 // forwarded, and authorised as theirs.
 func TestClientsDoNotPassForNodes(t *testing.T) {
-	together(t, 2, func(t *testing.T, ms *members) {
+	bubble(t, 2, func(t *testing.T, ms *members) {
 		ms.set("user", "u", fresh("the owner's"))
 		ms.all[0].node.Set("acme", "user", "u", fresh("another's"))
 		for name, value := range map[string]string{
@@ -223,7 +223,7 @@ func TestClientsDoNotPassForNodes(t *testing.T) {
 
 // A caller that may not name a tenant gets no answer of an owner either.
 func TestForwardsAreAuthorisedFirst(t *testing.T) {
-	inMembers(t, 2, func(name string, c *rpc.Config) {
+	bubbleWith(t, 2, func(name string, c *rpc.Config) {
 		if name == "n1" {
 			c.Authenticate = only("other")
 		}
@@ -246,7 +246,7 @@ func TestForwardsAreAuthorisedFirst(t *testing.T) {
 // itself, and no text tells either secret.
 func TestNodesOfAnotherCluster(t *testing.T) {
 	const another = "the-secret-of-another-cluster"
-	inMembers(t, 2, func(name string, c *rpc.Config) {
+	bubbleWith(t, 2, func(name string, c *rpc.Config) {
 		if name == "n2" {
 			c.Secrets = []string{another}
 		}
@@ -268,6 +268,9 @@ func TestNodesOfAnotherCluster(t *testing.T) {
 					t.Error("a secret is told")
 				}
 			}
+		}
+		if told := strings.Count(ms.all[0].log.String(), "does not know this one by its secret"); told != 1 {
+			t.Errorf("told %d times", told)
 		}
 		if operated := ms.all[1].node.Operations(); operated != nil {
 			t.Error(operated)

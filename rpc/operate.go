@@ -29,6 +29,15 @@ func (e *unreachableError) Error() string {
 }
 func (e *unreachableError) Unwrap() error { return e.cause }
 
+// unreachable is the error of a call that a node did not take, unless the caller did
+// not wait for it.
+func unreachable(ctx context.Context, node string, cause error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return &unreachableError{node, cause}
+}
+
 // method is one of the ClusterService, as its client has it.
 type method[Req, Res any] func(tenantryv1connect.ClusterServiceClient, context.Context, Req) (Res, error)
 
@@ -66,7 +75,7 @@ func onAll[Req any, Res any, P interface {
 	}, func(shard.Peer) Req { return req })
 	for i := range to {
 		if errs[i] != nil {
-			return nil, &unreachableError{to[i].Name, errs[i]}
+			return nil, unreachable(ctx, to[i].Name, errs[i])
 		}
 		nodes = append(nodes, P(answers[i]).GetNodes()...)
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 func TestGetTenantOfAnOwner(t *testing.T) {
-	together(t, 3, func(t *testing.T, ms *members) {
+	bubble(t, 3, func(t *testing.T, ms *members) {
 		for i, m := range ms.all[1:] {
 			d := described()
 			d.Events = uint64(i)
@@ -60,7 +60,7 @@ func TestGetTenantOfAnOwner(t *testing.T) {
 
 // Two nodes that take each other for the owner do not ask each other for ever.
 func TestGetTenantOfNobody(t *testing.T) {
-	together(t, 2, func(t *testing.T, ms *members) {
+	bubble(t, 2, func(t *testing.T, ms *members) {
 		for i, m := range ms.all {
 			m.node.See(rpctest.View{Others: []shard.Peer{ms.all[1-i].peer}, Peers: []shard.Peer{ms.all[1-i].peer}})
 		}
@@ -91,7 +91,7 @@ func changes() map[string]func(context.Context, *member) ([]string, error) {
 func TestChangesReachAll(t *testing.T) {
 	for what, change := range changes() {
 		t.Run(what, func(t *testing.T) {
-			together(t, 4, func(t *testing.T, ms *members) {
+			bubble(t, 4, func(t *testing.T, ms *members) {
 				activate := func() {
 					for _, m := range ms.all[1:3] {
 						m.node.Activate(described())
@@ -145,7 +145,7 @@ func TestChangesReachAll(t *testing.T) {
 }
 
 func TestAChangeThatIsRefusedIsNotPassedOn(t *testing.T) {
-	together(t, 2, func(t *testing.T, ms *members) {
+	bubble(t, 2, func(t *testing.T, ms *members) {
 		for kind, code := range map[string]connect.Code{"none": connect.CodeFailedPrecondition, "history": connect.CodeInvalidArgument} {
 			_, err := ms.all[0].cluster().InvalidateEntry(t.Context(), &tenantryv1.InvalidateEntryRequest{Tenant: "acme", Kind: kind, Key: "a"})
 			wantCode(t, err, code, "kind")
@@ -165,7 +165,7 @@ func TestListMembersOfACluster(t *testing.T) {
 		})
 	}
 	all[3].State = tenantryv1.Member_STATE_DEAD
-	inMembers(t, 3, func(_ string, c *rpc.Config) { c.Members = func() []rpc.Member { return all } }, func(t *testing.T, ms *members) {
+	bubbleWith(t, 3, func(_ string, c *rpc.Config) { c.Members = func() []rpc.Member { return all } }, func(t *testing.T, ms *members) {
 		for i, m := range ms.all {
 			for j := range i + 1 {
 				m.node.Activate(shard.Description{Summary: shard.Summary{Name: fmt.Sprintf("t%d", j)}})
@@ -219,7 +219,7 @@ func rings(t *testing.T, n int) (rings []*ring.Ring, members []shard.Peer) {
 }
 
 func TestGetRing(t *testing.T) {
-	together(t, 1, func(t *testing.T, ms *members) {
+	bubble(t, 1, func(t *testing.T, ms *members) {
 		rings, peers := rings(t, 3)
 		r := rings[2]
 		ms.all[0].node.See(rpctest.View{Ring: r, Members: peers})
@@ -248,7 +248,7 @@ func TestGetRing(t *testing.T) {
 }
 
 func TestWatchRing(t *testing.T) {
-	together(t, 1, func(t *testing.T, ms *members) {
+	bubble(t, 1, func(t *testing.T, ms *members) {
 		rings, peers := rings(t, 4)
 		see := func(i int) { ms.all[0].node.See(rpctest.View{Ring: rings[i], Members: peers[:i+1]}) }
 		ctx, cancel := context.WithCancel(t.Context())

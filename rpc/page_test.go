@@ -63,7 +63,7 @@ func sortedHoldings(all []holding) []holding {
 }
 
 func TestPagesOfAllNodes(t *testing.T) {
-	together(t, 3, func(t *testing.T, ms *members) {
+	bubble(t, 3, func(t *testing.T, ms *members) {
 		var want []holding
 		for i := range 7 {
 			for _, node := range []string{fmt.Sprintf("n%d", 1+i%3), fmt.Sprintf("n%d", 1+(i+1)%3)} {
@@ -186,7 +186,7 @@ func TestPagesWhileTenantsComeAndGo(t *testing.T) {
 // Of a long list a caller may see little, and finds it all the same.
 func TestPagesForACallerWhoMaySeeLittle(t *testing.T) {
 	var may []string
-	inMembers(t, 3, func(_ string, c *rpc.Config) {
+	bubbleWith(t, 3, func(_ string, c *rpc.Config) {
 		c.Authenticate = func(context.Context, http.Header) (*rpc.Caller, error) {
 			return &rpc.Caller{Name: "x", Tenants: may, Scope: rpc.ScopeOperate}, nil
 		}
@@ -211,7 +211,7 @@ func TestPagesForACallerWhoMaySeeLittle(t *testing.T) {
 // A page that leads nowhere does not make a node ask for ever.
 func TestPagesOfABrokenNode(t *testing.T) {
 	for name, token := range map[string]string{"backwards": "MmEvbjI", "not one": "?"} {
-		together(t, 2, func(t *testing.T, ms *members) {
+		bubble(t, 2, func(t *testing.T, ms *members) {
 			ms.hold(holding{"b", "n1"})
 			ms.hold(holding{"c", "n1"})
 			ms.network.Serve("n2", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

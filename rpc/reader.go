@@ -52,10 +52,14 @@ func (r *reader) present(ctx context.Context, e entry, l *limits) (found, error)
 // find reads an entry that is already checked: from this node if it owns the
 // tenant, from an owner if it does not. An absent item is an answer.
 func (r *reader) find(ctx context.Context, e entry, l *limits) (found, error) {
-	if r.peers == nil || r.node.Owns(e.tenant) {
+	switch {
+	case r.peers == nil || isForwarded(ctx): // what was forwarded is not forwarded again (C8)
 		return r.here(ctx, e, l)
+	case r.node.Owns(e.tenant):
+		return r.owned(ctx, e, l)
+	default:
+		return r.elsewhere(ctx, e, l)
 	}
-	return r.elsewhere(ctx, e, l)
 }
 
 // here reads an entry from this node.
@@ -65,10 +69,5 @@ func (r *reader) here(ctx context.Context, e entry, l *limits) (found, error) {
 		return found{}, err
 	}
 	a, err := r.node.Read(ctx, e.tenant, e.kind, e.key, o)
-	if err != nil && r.peers != nil && isUnavailable(err) {
-		if other, ok := r.remembered(ctx, e, l); ok {
-			return other, nil
-		}
-	}
 	return found{Answer: a}, err
 }

@@ -18,7 +18,6 @@ import (
 // peerReader is what the edge asks of other nodes; see [peers.Peers].
 type peerReader interface {
 	Get(ctx context.Context, owners []shard.Peer, read *tenantryv1.PeerRead) (peers.Answer, error)
-	Recall(ctx context.Context, owners []shard.Peer, read *tenantryv1.PeerRead) (peers.Answer, error)
 }
 
 // remote is what another node said of its answer.
@@ -42,35 +41,41 @@ func (e *remoteError) fault() fault {
 	return fault{code: e.code, status: statusOfCode(e.code), message: e.message, retry: e.retry}
 }
 
+// owned reads an entry from this node, an owner. If it has nothing that may be
+// answered, another owner may: one that keeps it, or that reaches the origin.
+func (r *reader) owned(ctx context.Context, e entry, l *limits) (found, error) {
+	mine, err := r.here(ctx, e, l)
+	if err == nil || !isUnavailable(err) {
+		return mine, err
+	}
+	if other, otherErr := r.asked(ctx, e, l); otherErr == nil {
+		return other, nil
+	}
+	return mine, err
+}
+
 // elsewhere reads an entry from the owners of its tenant, and from the origin if
-// none answers. What was forwarded is not forwarded again (C8).
+// none of them answers.
 func (r *reader) elsewhere(ctx context.Context, e entry, l *limits) (found, error) {
-	if isForwarded(ctx) {
-		return r.here(ctx, e, l)
+	other, err := r.asked(ctx, e, l)
+	noOwner := errors.Is(err, peers.ErrNoOwner)
+	if err == nil || !noOwner && !isUnavailable(err) {
+		return other, err
 	}
+	mine, mineErr := r.here(ctx, e, l)
+	if mineErr != nil && !noOwner {
+		return found{}, err // the owner's word
+	}
+	return mine, mineErr
+}
+
+// asked asks the other owners.
+func (r *reader) asked(ctx context.Context, e entry, l *limits) (found, error) {
 	a, err := r.peers.Get(ctx, r.node.Others(e.tenant), peerRead(e, l))
-	if errors.Is(err, peers.ErrNoOwner) {
-		return r.here(ctx, e, l)
-	}
 	if err != nil {
 		return found{}, err
 	}
 	return foundBy(&a, l)
-}
-
-// remembered answers with what a co-owner keeps, where this node has nothing that
-// it may answer with: one of them may have the answer that the origin cannot give
-// now.
-func (r *reader) remembered(ctx context.Context, e entry, l *limits) (found, bool) {
-	if isForwarded(ctx) {
-		return found{}, false
-	}
-	a, err := r.peers.Recall(ctx, r.node.Others(e.tenant), peerRead(e, l))
-	if err != nil {
-		return found{}, false
-	}
-	f, err := foundBy(&a, l)
-	return f, err == nil
 }
 
 func peerRead(e entry, l *limits) *tenantryv1.PeerRead {

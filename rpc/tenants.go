@@ -106,7 +106,7 @@ func (l *listing) shares(ctx context.Context) ([]share, error) {
 			}
 		}
 		if err != nil {
-			return nil, &unreachableError{l.others[i].Name, err}
+			return nil, unreachable(ctx, l.others[i].Name, err)
 		}
 		shares = append(shares, one)
 	}

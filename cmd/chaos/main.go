@@ -44,7 +44,7 @@ func run(args []string, out, errs io.Writer) int {
 		return 2
 	default:
 		fmt.Fprintln(errs, "chaos:", err)
-		if errors.Is(err, errBroken) || errors.Is(err, errUnsteady) || errors.Is(err, errMissed) {
+		if errors.Is(err, errBroken) || errors.Is(err, errUnsteady) || errors.Is(err, errMissed) || errors.Is(err, errNotWhole) {
 			return 1
 		}
 		return 2
@@ -65,6 +65,9 @@ func defaults() trial.Config {
 	}
 }
 
+// several is how many nodes make a cluster.
+const several = 2
+
 func command() *cobra.Command {
 	cfg := defaults()
 	var output, keep string
@@ -77,13 +80,18 @@ publishes, and reads; brings faults, one at a time; and checks every answer agai
 what the origin really had. Exit status 1 if an answer broke the promise or too few
 were fresh, with the seed and the shortest history; 2 if the run itself failed.
 
-Faults: ` + strings.Join(nemesis.Names(), ", "),
-		Example:       "  chaos --for 10m --seed 7\n  chaos --for 1m --faults bus-freeze,node-stop -o json",
+With several nodes, clients ask any of them. There are faults between the nodes, too,
+and exit status 1 says as well that a node that ran did not answer although the origin
+was well.
+
+Faults: ` + strings.Join(nemesis.Names(1), ", ") + `.
+Of several nodes: ` + strings.Join(nemesis.Names(several)[len(nemesis.Names(1)):], ", ") + `.`,
+		Example:       "  chaos --for 10m --seed 7\n  chaos --for 1m --faults bus-freeze,node-stop -o json\n  chaos --nodes 3 --for 2m --faults node-kill,gossip-cut,split",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := nemesis.Check(faults); err != nil {
+			if err := nemesis.Check(faults, cfg.Nodes); err != nil {
 				return err
 			}
 			cfg.Faults = faults
@@ -98,8 +106,9 @@ Faults: ` + strings.Join(nemesis.Names(), ", "),
 	f.IntVar(&cfg.Resyncs, "resyncs", cfg.Resyncs, "the node's coherence.resync_per_second")
 	f.DurationVar(&cfg.Hold, "hold", cfg.Hold, "about how long a fault lasts")
 	f.DurationVar(&cfg.Quiet, "quiet", cfg.Quiet, "the time between two")
+	f.IntVar(&cfg.Nodes, "nodes", 1, "how many nodes; several are a cluster")
 	f.BoolVar(&cfg.Overlap, "overlap", false, "bring faults of node, bus and origin at the same time")
-	c.AddCommand(mutationsCommand(), soakCommand(), recoveryCommand(), wakeCommand())
+	c.AddCommand(mutationsCommand(), soakCommand(), recoveryCommand(), wakeCommand(), e2eCommand(), splitCommand(), scaleCommand())
 	return c
 }
 

@@ -6,12 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/tenantry/tenantry/cmd/chaos/trial"
 )
 
 // node builds a node's binary.
 func node(t *testing.T, tags string) string {
 	t.Helper()
+	logging.Disable() // go-redis writes each failed dial to stderr
 	path := filepath.Join(t.TempDir(), "tenantry")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-tags", tags, "-o", path, "github.com/tenantry/tenantry/cmd/tenantry").CombinedOutput()
 	if err != nil {
@@ -39,6 +42,34 @@ func TestNodeKeepsThePromise(t *testing.T) {
 		failed += p.Failed
 	}
 	if answered < 20_000 || failed > answered || len(res.Phases) < 20 {
+		t.Errorf("only %d reads in %d phases were answered, %d were not", answered, len(res.Phases), failed)
+	}
+}
+
+// TestClusterKeepsThePromise is a short run over the faults that only a cluster has,
+// and some that it answers in another way than a node that is alone.
+func TestClusterKeepsThePromise(t *testing.T) {
+	cfg := trial.Brief(1, node(t, ""), t.TempDir())
+	cfg.Nodes, cfg.For, cfg.Hold, cfg.Quiet = 3, 28*time.Second, 500*time.Millisecond, 200*time.Millisecond
+	cfg.Tenants, cfg.Hot, cfg.Reads, cfg.Readers = 40, 6, 400, 24
+	cfg.Faults = []string{
+		"node-kill", "node-stop", "bus-cut-one", "bus-silent-one", "redis-restart", "origin-cut", "origin-freeze-one",
+		"peer-cut", "peer-freeze", "peer-delay", "gossip-cut", "gossip-freeze", "split",
+	}
+	res, err := trial.Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Print(t.Output())
+	if res.Violations > 0 {
+		t.Errorf("%d answers broke the promise", res.Violations)
+	}
+	answered, failed := 0, 0
+	for _, p := range res.Phases {
+		answered += p.CriticalAnswered + p.ReferenceAnswered
+		failed += p.Failed
+	}
+	if answered < 10_000 || failed > answered/4 || len(res.Phases) < len(cfg.Faults) {
 		t.Errorf("only %d reads in %d phases were answered, %d were not", answered, len(res.Phases), failed)
 	}
 }

@@ -2,8 +2,6 @@ package peers
 
 import (
 	"context"
-	"net"
-	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -19,10 +17,4 @@ func (p *Peers) Activity(ctx context.Context, to shard.Peer, tenants []shard.Act
 	}
 	_, err := p.lane(&to).client.Activity(ctx, req)
 	return err
-}
-
-// dialer gives up soon: whoever does not accept within a few round trips is gone.
-func dialer() func(context.Context, string, string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
-	return d.DialContext
 }

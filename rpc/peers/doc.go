@@ -2,7 +2,6 @@
 // owners tell each other.
 //
 //	[Peers.Get]       a read, by the owners in their order
-//	[Peers.Recall]    the same, from their memory alone
 //	[Peers.Activity]  tells another owner which tenants are read
 //	[Peers.Cluster]   an operator's call, passed on as it is
 //

@@ -30,17 +30,8 @@ var ErrNoOwner = errors.New("no owner of the tenant answers")
 // Get asks the owners, in their order, for a read. An error is [ErrNoOwner], or
 // that of ctx.
 func (p *Peers) Get(ctx context.Context, owners []shard.Peer, read *tenantryv1.PeerRead) (Answer, error) {
-	return p.ask(ctx, owners, read, true)
-}
-
-// Recall asks the owners for an answer from memory. Errors are those of [Peers.Get].
-func (p *Peers) Recall(ctx context.Context, owners []shard.Peer, read *tenantryv1.PeerRead) (Answer, error) {
-	return p.ask(ctx, owners, read, false)
-}
-
-func (p *Peers) ask(ctx context.Context, owners []shard.Peer, read *tenantryv1.PeerRead, wait bool) (Answer, error) {
 	p.budget.earn()
-	r := race{Peers: p, ctx: ctx, read: read, wait: wait, lanes: p.upFirst(owners)}
+	r := race{Peers: p, ctx: ctx, read: read, lanes: p.upFirst(owners)}
 	// Each owner is asked at most twice: from memory, and to wait.
 	r.outcomes = make(chan outcome, 2*len(r.lanes))
 	a, err := r.run()
@@ -65,7 +56,6 @@ type race struct {
 	*Peers
 	ctx      context.Context //nolint:containedctx // of one call
 	read     *tenantryv1.PeerRead
-	wait     bool
 	lanes    []*lane
 	next     int
 	pending  int
@@ -124,11 +114,10 @@ func (r *race) start() bool {
 // asked; one that reads the origin is waited for.
 func (r *race) take(o *outcome, hedge *time.Timer) bool {
 	switch {
-	case o.deferred && r.wait:
+	case o.deferred:
 		hedge.Stop()
 		r.await(o.from)
 		return false
-	case o.deferred:
 	case o.err != nil:
 		r.metrics.failed(o.err)
 	case !passing(o.answer.Result.GetError()):

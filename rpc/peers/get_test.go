@@ -209,24 +209,6 @@ func TestWhatNeedsTheOrigin(t *testing.T) {
 	})
 }
 
-func TestRecallAsksForNoOrigin(t *testing.T) {
-	inBubble(t, 2, func(t *testing.T, o *others) {
-		o.nodes[0].answers(byOrigin("slow", time.Second))
-		if got := said(o.Recall(t.Context(), o.peers, read())); got != "o2" {
-			t.Error(got)
-		}
-		o.nodes[1].always(deferred())
-		if got := said(o.Recall(t.Context(), o.peers, read())); got != ErrNoOwner.Error() {
-			t.Error(got)
-		}
-		for _, c := range append(o.nodes[0].taken(), o.nodes[1].taken()...) {
-			if !c.GetNoWait() {
-				t.Error("asked to wait")
-			}
-		}
-	})
-}
-
 func TestACallersEnd(t *testing.T) {
 	inBubble(t, 2, func(t *testing.T, o *others) {
 		o.warm()
@@ -262,7 +244,7 @@ func TestACallersEnd(t *testing.T) {
 		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		start = time.Now()
-		o.Peers.budget.saved.Store(0)
+		o.budget.saved.Store(0)
 		if got := o.get(ctx); got != context.DeadlineExceeded.Error() || time.Since(start) != 50*time.Millisecond {
 			t.Error(got, time.Since(start))
 		}

@@ -76,6 +76,11 @@ func (h *health) up() bool {
 
 // failed notes that a call from memory failed, unless the node refused it in words.
 func (l *lane) failed(err error) {
+	if connect.CodeOf(err) == connect.CodeUnauthenticated {
+		l.refused.Do(func() {
+			l.cfg.Logger.Warn("a node does not know this one by its secret, others are asked instead", "node", l.peer.Name, "url", l.peer.URL)
+		})
+	}
 	if l.ctx.Err() != nil || spoke(err) {
 		return
 	}

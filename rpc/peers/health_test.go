@@ -171,8 +171,8 @@ func TestTheHedgesDelay(t *testing.T) {
 func TestForgottenNodes(t *testing.T) {
 	inBubble(t, 3, func(t *testing.T, o *others) {
 		lanes := func() int {
-			o.Peers.mu.Lock()
-			defer o.Peers.mu.Unlock()
+			o.mu.Lock()
+			defer o.mu.Unlock()
 			return len(o.lanes)
 		}
 		for range 200 {

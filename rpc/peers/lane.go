@@ -38,6 +38,8 @@ type lane struct {
 	client tenantryv1connect.PeerServiceClient
 	health health
 	usedAt time.Time // guarded by the mutex of Peers
+	// refused is done when an operator has been told that the node refuses this one.
+	refused sync.Once
 
 	mu      sync.Mutex
 	waiting []question

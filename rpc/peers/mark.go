@@ -2,8 +2,6 @@ package peers
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 
 	"connectrpc.com/connect"
@@ -19,42 +17,6 @@ const (
 	// SecretHeader is the cluster's secret, or the token of the node that is asked.
 	SecretHeader = "Tenantry-Peer-Secret" //nolint:gosec // a name, and no credential
 )
-
-// newTransport returns the transport between nodes: they are near each other, and
-// a connection that a dead node leaves behind shows by its pings.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		DisableCompression: true, MaxIdleConnsPerHost: idleConns, IdleConnTimeout: idleTimeout,
-		DialContext: dialer(),
-	}
-}
-
-// bounded bounds the bodies of answers: Connect refuses what is too large, and goes
-// on to count how much it is.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		res.Body = &boundedBody{res.Body, maxAnswer + maxAnswer/64}
-	}
-	return res, err
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	left int
-}
-
-var errTooLarge = errors.New("the node's answer is too large")
-
-func (b *boundedBody) Read(p []byte) (n int, err error) {
-	if n, err = b.ReadCloser.Read(p); n > b.left {
-		return n, errTooLarge
-	}
-	b.left -= n
-	return n, err
-}
 
 // options are those of every client.
 func (p *Peers) options(to *shard.Peer) []connect.ClientOption {
@@ -78,15 +40,9 @@ type mark struct{ name, secret string }
 func (m mark) set(h http.Header) {
 	h.Set(NodeHeader, m.name)
 	h.Set(SecretHeader, m.secret)
-	// Without a value it is not sent, and has net/http ask again on another
-	// connection when one turns out to have been closed while it was idle.
+	// Without a value it is not sent, and has net/http ask again where a connection
+	// turns out to have been closed while it was idle.
 	h["Idempotency-Key"] = nil
-}
-
-// client returns what makes the calls. It follows no redirects: the secret would
-// go along.
-func client(t http.RoundTripper) *http.Client {
-	return &http.Client{Transport: bounded{t}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func (m mark) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {

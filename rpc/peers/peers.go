@@ -50,7 +50,9 @@ type Peers struct {
 // Defaults.
 const (
 	defaultCalls = 4
-	idleConns    = 32 // kept for a node
+	// idleConns is how many connections are kept for a node: as many as a batch of
+	// reads that all need the origin takes.
+	idleConns = 256
 	// idleTimeout is how long they are: less than a node keeps them.
 	idleTimeout = 90 * time.Second
 	dialTimeout = 300 * time.Millisecond

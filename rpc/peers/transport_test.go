@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 	"github.com/tenantry/tenantry/shard"
 )
 
-// real is a node on loopback.
-func real(t *testing.T, handle http.HandlerFunc) shard.Peer {
+// onLoopback is a node on loopback.
+func onLoopback(t *testing.T, handle http.HandlerFunc) shard.Peer {
 	s := httptest.NewServer(handle)
 	t.Cleanup(s.Close)
 	return shard.Peer{ID: s.URL, Name: "o1", URL: s.URL, Token: "token"}
@@ -26,9 +25,16 @@ func TestConnectionsThatWereClosedWhileIdle(t *testing.T) {
 	o := gather(t, 1, func(c *Config) { c.Transport = nil })
 	defer o.stop()
 	node := o.nodes[0]
-	var requests atomic.Int64
-	peer := real(t, func(w http.ResponseWriter, r *http.Request) {
-		if requests.Add(1)%2 == 0 { // on a connection that was used
+	var mu sync.Mutex
+	used, closed := make(map[string]bool), 0
+	peer := onLoopback(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		again := used[r.RemoteAddr]
+		if used[r.RemoteAddr] = true; again {
+			closed++
+		}
+		mu.Unlock()
+		if again {
 			c, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
 				t.Error(err)
@@ -39,7 +45,12 @@ func TestConnectionsThatWereClosedWhileIdle(t *testing.T) {
 		}
 		node.ServeHTTP(w, r)
 	})
-	for range 10 {
+	enough := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return closed >= 5
+	}
+	for !enough() {
 		if got := said(o.Get(t.Context(), []shard.Peer{peer}, read())); got != "o1" {
 			t.Fatal(got)
 		}

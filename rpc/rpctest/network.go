@@ -50,20 +50,18 @@ type Host struct {
 
 	mu       sync.Mutex
 	state    hostState
-	end      context.CancelCauseFunc
 	requests []string
 }
 
 type hostState struct {
 	refuses, frozen bool
 	delay           time.Duration
-	changed         context.Context
+	changed         chan struct{}
 }
 
 var (
 	errRefused = &net.OpError{Op: "dial", Net: "memory", Err: syscall.ECONNREFUSED}
 	errReset   = &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}
-	errOther   = errors.New("the host is otherwise now")
 )
 
 // Work makes the host answer, each request after a delay.
@@ -78,10 +76,10 @@ func (h *Host) Kill() { h.set(hostState{refuses: true}) }
 func (h *Host) set(s hostState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.end != nil {
-		h.end(errOther)
+	if h.state.changed != nil {
+		close(h.state.changed)
 	}
-	s.changed, h.end = context.WithCancelCause(context.Background())
+	s.changed = make(chan struct{})
 	h.state = s
 }
 
@@ -111,7 +109,7 @@ func (h *Host) pass(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-s.changed.Done():
+		case <-s.changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -141,7 +139,7 @@ func (h *Host) roundTrip(req *http.Request) (*http.Response, error) {
 				return nil, err
 			}
 			return a.response(req), nil
-		case <-s.changed.Done():
+		case <-s.changed:
 			if h.now().refuses {
 				a.cancel()
 				return nil, errReset

@@ -21,6 +21,8 @@ type Fault struct {
 	Start, End Time
 	// Loses says that events may be lost or late meanwhile.
 	Loses bool
+	// Node names the node that it struck; empty: not one of several.
+	Node string
 	// Note tells what it did, for people.
 	Note string
 }
@@ -35,7 +37,8 @@ type Log struct {
 	mu     sync.Mutex
 	owners []int32 // items of the commits, by number - 1
 	faults []Fault
-	downs  []span // when the bus was down
+	downs  []span         // when the bus was down
+	outs   map[int][]span // when a node was out of service, by its number
 	reads  []Read
 }
 
@@ -104,6 +107,30 @@ func (l *Log) BusDown() (up func()) {
 		defer l.mu.Unlock()
 		l.downs[at].end = l.Now()
 	}
+}
+
+// Out notes that a node is out of service from now on, until the function returned
+// is called: whoever asks it cannot expect an answer.
+func (l *Log) Out(node int) (back func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.outs == nil {
+		l.outs = make(map[int][]span)
+	}
+	at := len(l.outs[node])
+	l.outs[node] = append(l.outs[node], span{l.Now(), Never})
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.outs[node][at].end = l.Now()
+	}
+}
+
+// Struck says that the node that a read was sent to was out of service meanwhile.
+func (l *Log) Struck(r *Read) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.outs[int(r.Node)], func(s span) bool { return s.start <= r.Done && r.Sent <= s.end })
 }
 
 // Begin notes that a fault begins, until the function returned is called.

@@ -87,6 +87,9 @@ type Read struct {
 	State  State
 	Source Source
 	Way    Way
+	// Node is the number of the node that was asked, from 0, By that of the one
+	// that answered, from 1; 0: not known.
+	Node, By uint8
 }
 
 // Answered says whether the read has a value or an absence.

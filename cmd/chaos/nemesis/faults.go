@@ -12,9 +12,9 @@ import (
 	"github.com/tenantry/tenantry/cmd/chaos/world"
 )
 
-// faults returns every type.
-func faults() []fault {
-	return []fault{
+// faults returns every type that there is for so many nodes.
+func faults(nodes int) []fault {
+	all := []fault{
 		{"node-kill", theNode, true, killNode},
 		{"node-stop", theNode, true, stopNode},
 		{"node-pauses", theNode, true, pauseNode},
@@ -41,15 +41,19 @@ func faults() []fault {
 		{"origin-cut", theOrigin, false, originLink(proxy.Fault{Cut: true})},
 		{"origin-freeze", theOrigin, false, originLink(proxy.Fault{FreezeUp: true, FreezeDown: true})},
 	}
+	if nodes > 1 {
+		all = append(all, ofCluster()...)
+	}
+	return all
 }
 
 // rest waits for the fault's time, or the run's end.
 func (s *strike) rest(ctx context.Context) { world.Pause(ctx, s.hold) }
 
 func killNode(ctx context.Context, s *strike) error {
-	s.World.KillNode()
-	world.Pause(ctx, s.hold/8)
-	if err := s.World.StartNode(context.WithoutCancel(ctx)); err != nil {
+	s.node.Kill()
+	world.Pause(ctx, s.sometimesGone(s.hold/8))
+	if err := s.node.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	world.Pause(ctx, s.hold/2)
@@ -61,9 +65,9 @@ const waking = time.Second
 
 // stopNode stops the node for long enough that its proofs expire.
 func stopNode(ctx context.Context, s *strike) error {
-	s.World.StopNode()
-	world.Pause(ctx, 2*s.hold)
-	s.World.ContinueNode()
+	s.node.Stop()
+	world.Pause(ctx, s.sometimesGone(2*s.hold))
+	s.node.Continue()
 	world.Pause(ctx, waking)
 	return nil
 }
@@ -71,9 +75,9 @@ func stopNode(ctx context.Context, s *strike) error {
 // pauseNode stops the node a little, many times.
 func pauseNode(ctx context.Context, s *strike) error {
 	for until := s.Log.Now() + s.hold; s.Log.Now() < until && ctx.Err() == nil; {
-		s.World.StopNode()
+		s.node.Stop()
 		world.Pause(ctx, s.random(s.hold/2))
-		s.World.ContinueNode()
+		s.node.Continue()
 		world.Pause(ctx, s.random(s.hold/8))
 	}
 	world.Pause(ctx, waking)
@@ -92,14 +96,31 @@ func link(f proxy.Fault) func(context.Context, *strike) error {
 	return func(ctx context.Context, s *strike) error {
 		f := f
 		f.Sort = s.sort()
-		return s.through(ctx, s.World.BusProxy, f)
+		return s.through(ctx, s.setBus, f)
 	}
 }
 
-func (s *strike) through(ctx context.Context, p *proxy.Proxy, f proxy.Fault) error {
-	p.Set(f)
+// setBus and setOrigin begin a fault of all nodes, or, of one alone, of that one.
+func (s *strike) setBus(f proxy.Fault) {
+	if s.alone {
+		s.node.BusProxy.Set(f)
+		return
+	}
+	s.World.SetBus(f)
+}
+
+func (s *strike) setOrigin(f proxy.Fault) {
+	if s.alone {
+		s.node.OriginProxy.Set(f)
+		return
+	}
+	s.World.SetOrigin(f)
+}
+
+func (s *strike) through(ctx context.Context, set func(proxy.Fault), f proxy.Fault) error {
+	set(f)
 	s.rest(ctx)
-	p.Set(proxy.Fault{})
+	set(proxy.Fault{})
 	return nil
 }
 
@@ -107,23 +128,23 @@ func (s *strike) through(ctx context.Context, p *proxy.Proxy, f proxy.Fault) err
 // connections are closed: a server that came to itself between two beats would have
 // lost events that nothing but their own numbers can tell of.
 func deafen(ctx context.Context, s *strike) error {
-	s.World.BusProxy.Set(proxy.Fault{Sort: s.sort(), Deaf: true})
+	s.setBus(proxy.Fault{Sort: s.sort(), Deaf: true})
 	s.rest(ctx)
-	s.World.BusProxy.Set(proxy.Fault{Cut: true})
-	s.World.BusProxy.Set(proxy.Fault{})
+	s.setBus(proxy.Fault{Cut: true})
+	s.setBus(proxy.Fault{})
 	return nil
 }
 
 func delayLink(ctx context.Context, s *strike) error {
-	return s.through(ctx, s.World.BusProxy, proxy.Fault{Sort: s.sort(), Delay: s.random(s.hold / 3)})
+	return s.through(ctx, s.setBus, proxy.Fault{Sort: s.sort(), Delay: s.random(s.hold / 3)})
 }
 
 func dropLink(ctx context.Context, s *strike) error {
-	return s.through(ctx, s.World.BusProxy, proxy.Fault{Sort: s.sort(), DropAfter: 1 + s.rand.Int64N(20_000)})
+	return s.through(ctx, s.setBus, proxy.Fault{Sort: s.sort(), DropAfter: 1 + s.rand.Int64N(20_000)})
 }
 
 func originLink(f proxy.Fault) func(context.Context, *strike) error {
-	return func(ctx context.Context, s *strike) error { return s.through(ctx, s.World.OriginProxy, f) }
+	return func(ctx context.Context, s *strike) error { return s.through(ctx, s.setOrigin, f) }
 }
 
 func ofOrigin(f origin.Fault) func(context.Context, *strike) error {
@@ -189,9 +210,9 @@ func killPubSub(ctx context.Context, s *strike) error {
 // overflow holds up the subscribers and floods one channel, until Redis cuts
 // them off.
 func overflow(ctx context.Context, s *strike) error {
-	s.World.BusProxy.Set(proxy.Fault{Sort: proxy.PubSub, FreezeDown: true})
+	s.setBus(proxy.Fault{Sort: proxy.PubSub, FreezeDown: true})
 	err := s.publish(ctx, 64<<10, 10*time.Millisecond)
-	s.World.BusProxy.Set(proxy.Fault{})
+	s.setBus(proxy.Fault{})
 	return err
 }
 

@@ -37,6 +37,7 @@ const (
 	theNode group = iota
 	theBus
 	theOrigin
+	thePeers // what nodes say to each other
 	groups
 )
 
@@ -55,28 +56,40 @@ type strike struct {
 	*Nemesis
 	rand *rand.Rand
 	hold time.Duration
+	// node is the one that is struck, if it is one.
+	node *world.Node
+	// alone says that only the node's own link is to be struck, of those that all
+	// have.
+	alone bool
 }
 
-// Names returns the types there are.
-func Names() (names []string) {
-	for _, f := range faults() {
+// Names returns the types there are for so many nodes.
+func Names(nodes int) (names []string) {
+	for _, f := range faults(nodes) {
 		names = append(names, f.name)
 	}
 	return names
 }
 
-// Check returns an error that names the types that are none.
-func Check(types []string) error {
+// Check returns an error that names the types that are none for so many nodes.
+func Check(types []string, nodes int) error {
 	var wrong []string
+	names := Names(nodes)
 	for _, t := range types {
-		if !slices.Contains(Names(), t) {
+		if !slices.Contains(names, t) {
 			wrong = append(wrong, t)
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("no such faults: %s; there are %s", strings.Join(wrong, ", "), strings.Join(Names(), ", "))
+		return fmt.Errorf("no such faults: %s; there are %s", strings.Join(wrong, ", "), strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// OfOrigin says that a type is a fault of the origin, or of the way there from all
+// nodes: what is not kept cannot be answered meanwhile.
+func OfOrigin(name string) bool {
+	return slices.ContainsFunc(faults(1), func(f fault) bool { return f.name == name && f.group == theOrigin })
 }
 
 // Run brings faults until ctx ends; the one that is active ends before. An error
@@ -104,7 +117,7 @@ func (n *Nemesis) Run(ctx context.Context, seed uint64) error {
 }
 
 func (n *Nemesis) chosen(also func(fault) bool) []fault {
-	return slices.DeleteFunc(faults(), func(f fault) bool {
+	return slices.DeleteFunc(faults(len(n.World.Nodes())), func(f fault) bool {
 		return len(n.Types) > 0 && !slices.Contains(n.Types, f.name) || !also(f)
 	})
 }
@@ -119,13 +132,27 @@ func (n *Nemesis) bring(ctx context.Context, all []fault, random *rand.Rand) err
 			if !world.Pause(ctx, n.Quiet) {
 				return nil
 			}
-			hold := n.Hold/2 + time.Duration(random.Int64N(int64(n.Hold)))
-			end := n.Log.Begin(history.Fault{Type: all[i].name, Loses: all[i].loses, Note: hold.Round(time.Millisecond).String()})
-			err := all[i].strike(ctx, &strike{n, random, hold})
+			s := &strike{Nemesis: n, rand: random, hold: n.Hold/2 + time.Duration(random.Int64N(int64(n.Hold)))}
+			end := n.Log.Begin(history.Fault{Type: all[i].name, Loses: all[i].loses, Node: s.choose(&all[i]), Note: s.hold.Round(time.Millisecond).String()})
+			err := all[i].strike(ctx, s)
 			end()
 			if err != nil {
 				return fmt.Errorf("%s: %w", all[i].name, err)
 			}
 		}
 	}
+}
+
+// choose chooses the node that is struck, and returns its name if the fault strikes
+// one of several.
+func (s *strike) choose(f *fault) string {
+	all := s.World.Nodes()
+	if s.node = all[0]; len(all) == 1 {
+		return ""
+	}
+	s.node = all[s.rand.IntN(len(all))]
+	if f.group == theNode || f.group == thePeers && f.name != nameSplit || strings.HasSuffix(f.name, suffixOne) {
+		return s.node.Name
+	}
+	return ""
 }

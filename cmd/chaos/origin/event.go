@@ -65,5 +65,22 @@ func (o *Origin) Event(item int, c history.Commit, a Announcement) (channel, mes
 	if c.Absent && a.Value {
 		head += `,"deleted":true`
 	}
-	return "crm:" + i.tenant + ":" + name, fmt.Sprintf(`{%s,"data":{%s}}`, head, data)
+	return channelOf(i.tenant, name), fmt.Sprintf(`{%s,"data":{%s}}`, head, data)
+}
+
+func channelOf(tenant, topic string) string { return "crm:" + tenant + ":" + topic }
+
+// Channels returns the channels of all tenants, under both names of their topics.
+func (o *Origin) Channels() (all []string) {
+	tenants := make(map[string]bool)
+	for i := range o.items {
+		tenants[o.items[i].tenant] = true
+	}
+	for tenant := range tenants {
+		for f := range families {
+			t := f.topic()
+			all = append(all, channelOf(tenant, t.name), channelOf(tenant, t.alias))
+		}
+	}
+	return all
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -40,7 +41,7 @@ type Fault struct {
 
 // Proxy passes connections on to a server. Make it with [Start].
 type Proxy struct {
-	listener net.Listener
+	listener net.Listener // nil: connections are given to it
 	target   string
 
 	mu      sync.Mutex
@@ -60,14 +61,22 @@ type conn struct {
 }
 
 // Start listens on a port of the loopback and passes on to the target.
-func Start(target string) (*Proxy, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func Start(target string) (*Proxy, error) { return StartAt("127.0.0.1", target) }
+
+// StartAt is Start at another of the host's addresses.
+func StartAt(host, target string) (*Proxy, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{listener: l, target: target, changed: make(chan struct{}), conns: make(map[*conn]struct{})}
+	p := newProxy(target)
+	p.listener = l
 	p.wg.Go(p.accept)
 	return p, nil
+}
+
+func newProxy(target string) *Proxy {
+	return &Proxy{target: target, changed: make(chan struct{}), conns: make(map[*conn]struct{})}
 }
 
 // Addr returns the host:port to connect to.
@@ -89,7 +98,9 @@ func (p *Proxy) Set(f Fault) {
 
 // Close closes the listener and every connection and waits for the goroutines.
 func (p *Proxy) Close() {
-	_ = p.listener.Close()
+	if p.listener != nil {
+		_ = p.listener.Close()
+	}
 	p.mu.Lock()
 	p.closed = true
 	for c := range p.conns {
@@ -113,10 +124,12 @@ func (c *conn) close() {
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		p.wg.Go(func() { p.serve(client) })
+		if err == nil {
+			p.wg.Go(func() { p.serve(client) })
+		}
 	}
 }
 
@@ -124,6 +137,10 @@ func (p *Proxy) accept() {
 const dialTimeout = 2 * time.Second
 
 func (p *Proxy) serve(client net.Conn) {
+	if p.refuses(&conn{}) {
+		_ = client.Close() // the server hears nothing of it
+		return
+	}
 	dialer := net.Dialer{Timeout: dialTimeout}
 	server, err := dialer.DialContext(context.Background(), "tcp", p.target)
 	if err != nil {
@@ -140,6 +157,12 @@ func (p *Proxy) serve(client net.Conn) {
 	wg.Go(func() { p.pump(c, c.client, c.server, true) })
 	wg.Go(func() { p.pump(c, c.server, c.client, false) })
 	wg.Wait()
+}
+
+func (p *Proxy) refuses(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed || p.fault.Cut && p.fault.concerns(c)
 }
 
 func (p *Proxy) add(c *conn) bool {

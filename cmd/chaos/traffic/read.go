@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,12 +16,13 @@ import (
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
 )
 
-// Readers read, each in its own way.
+// Readers read, each in its own way, and through any node, as behind a load balancer.
 type Readers struct {
 	Log    *history.Log
 	Origin *origin.Origin
-	// Node is the base URL of the node.
-	Node string
+	// Nodes returns the nodes there are. Readers know which do not serve, as a load
+	// balancer does after a while: few of them still ask one of these.
+	Nodes func() []*world.Node
 	// Tenant returns the tenant to read next.
 	Tenant func(*rand.Rand) string
 	// Count is how many there are.
@@ -51,13 +53,14 @@ func (r *Readers) Run(ctx context.Context, seed uint64) {
 // reader is one of them.
 type reader struct {
 	*Readers
-	way    history.Way
-	rand   *rand.Rand
-	cache  tenantryv1connect.CacheServiceClient
-	plain  *http.Client
-	seen   []seen // the last answers, for their tokens
-	next   int
-	record []history.Read
+	way     history.Way
+	rand    *rand.Rand
+	caches  []tenantryv1connect.CacheServiceClient // by the node's number
+	plain   *http.Client
+	options []connect.ClientOption
+	seen    []seen // the last answers, for their tokens
+	next    int
+	record  []history.Read
 }
 
 // seen is an answer whose token may be passed on.
@@ -84,7 +87,7 @@ func (r *Readers) one(ctx context.Context, n int, random *rand.Rand) {
 	}
 	defer transport.CloseIdleConnections()
 	me.plain = &http.Client{Transport: transport}
-	me.cache = tenantryv1connect.NewCacheServiceClient(me.plain, r.Node, options...)
+	me.options = options
 	defer me.flush()
 	interval := time.Duration(float64(time.Second) * float64(r.Count) / r.PerSecond)
 	flushed := r.Log.Now()
@@ -109,17 +112,50 @@ func (r *reader) ask(ctx context.Context) {
 	tenant := r.Tenant(r.rand)
 	entries := r.entries[tenant]
 	before := len(r.record)
+	node := r.entry()
 	switch r.way {
 	case history.REST:
-		r.rest(patience, tenant, entries[r.rand.IntN(len(entries))])
+		r.rest(patience, node, tenant, entries[r.rand.IntN(len(entries))])
 	case history.Batch:
-		r.batch(patience, tenant, entries)
+		r.batch(patience, node, tenant, entries)
 	default:
-		r.get(patience, entries)
+		r.get(patience, node, entries)
+	}
+	for i := range r.record[before:] {
+		r.record[before+i].Node = uint8(node.Number)
 	}
 	if ctx.Err() != nil {
 		r.record = r.record[:before] // the run ended; nobody waited
 	}
+}
+
+// unaware is one in how many requests goes to a node although it does not serve.
+const unaware = 8
+
+// entry returns the node to ask.
+func (r *reader) entry() *world.Node {
+	all := r.Nodes()
+	if len(all) == 1 {
+		return all[0]
+	}
+	if r.rand.IntN(unaware) > 0 {
+		all = slices.DeleteFunc(slices.Clone(all), func(n *world.Node) bool { return !n.Serving() })
+	}
+	if len(all) == 0 {
+		all = r.Nodes()
+	}
+	return all[r.rand.IntN(len(all))]
+}
+
+// cache returns a node's client.
+func (r *reader) cache(n *world.Node) tenantryv1connect.CacheServiceClient {
+	for len(r.caches) <= n.Number {
+		r.caches = append(r.caches, nil)
+	}
+	if r.caches[n.Number] == nil {
+		r.caches[n.Number] = tenantryv1connect.NewCacheServiceClient(r.plain, n.URL, r.options...)
+	}
+	return r.caches[n.Number]
 }
 
 // request makes a read of an entry, with bounds now and then, and the token of

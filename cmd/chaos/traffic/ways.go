@@ -13,11 +13,12 @@ import (
 
 	"github.com/tenantry/tenantry/cmd/chaos/history"
 	"github.com/tenantry/tenantry/cmd/chaos/origin"
+	"github.com/tenantry/tenantry/cmd/chaos/world"
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 )
 
 // get asks by Connect or gRPC.
-func (r *reader) get(ctx context.Context, entries []int32) {
+func (r *reader) get(ctx context.Context, node *world.Node, entries []int32) {
 	q, token := r.again(entries)
 	e := r.Log.Entries[q.Entry]
 	m := &tenantryv1.GetRequest{
@@ -28,7 +29,7 @@ func (r *reader) get(ctx context.Context, entries []int32) {
 		m.MaxAge = durationpb.New(q.MaxAge)
 	}
 	q.Sent = r.Log.Now()
-	res, err := r.cache.Get(ctx, m)
+	res, err := r.cache(node).Get(ctx, m)
 	q.Done = r.Log.Now()
 	if err != nil {
 		fail(&q, err)
@@ -40,7 +41,7 @@ func (r *reader) get(ctx context.Context, entries []int32) {
 }
 
 // batch asks for many entries of a tenant.
-func (r *reader) batch(ctx context.Context, tenant string, entries []int32) {
+func (r *reader) batch(ctx context.Context, node *world.Node, tenant string, entries []int32) {
 	m := &tenantryv1.BatchGetRequest{Tenant: tenant}
 	asked := make([]history.Read, 0, batchSize)
 	for range batchSize {
@@ -53,7 +54,7 @@ func (r *reader) batch(ctx context.Context, tenant string, entries []int32) {
 		m.Items, asked = append(m.Items, item), append(asked, q)
 	}
 	sent := r.Log.Now()
-	res, err := r.cache.BatchGet(ctx, m)
+	res, err := r.cache(node).BatchGet(ctx, m)
 	done := r.Log.Now()
 	for i := range asked {
 		q := &asked[i]
@@ -99,6 +100,7 @@ func answered(q *history.Read, kind int, value []byte, f *tenantryv1.Freshness) 
 func trusted(q *history.Read, f *tenantryv1.Freshness) {
 	q.State, q.Source = history.State(f.GetState()), history.Source(f.GetSource())
 	q.Age, q.Version = f.GetAge().AsDuration(), uint32(f.GetVersion())
+	q.By = world.Number(f.GetNode())
 }
 
 // fail notes an error, which may be an absence.
@@ -138,10 +140,10 @@ func resultOf(code connect.Code) history.Result {
 const maxBody = 1 << 16
 
 // rest asks as a browser would.
-func (r *reader) rest(ctx context.Context, tenant string, entry int32) {
+func (r *reader) rest(ctx context.Context, node *world.Node, tenant string, entry int32) {
 	q, _ := r.request(entry, false)
 	e := r.Log.Entries[entry]
-	url := r.Node + "/v1/tenants/" + tenant + "/entries/" + r.Log.Kinds[e.Kind].Name + "/" + e.Key
+	url := node.URL + "/v1/tenants/" + tenant + "/entries/" + r.Log.Kinds[e.Kind].Name + "/" + e.Key
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		q.Result = history.Unexpected
@@ -174,6 +176,7 @@ func (r *reader) fetch(req *http.Request) (status int, header http.Header, body 
 
 // told notes what a REST answer says. Its Age is in whole seconds.
 func told(q *history.Read, kind, status int, header http.Header, body []byte) {
+	q.By = world.Number(header.Get("Tenantry-Node"))
 	states := map[string]history.State{"fresh": history.Fresh, "provisional": history.Provisional, "stale": history.Stale}
 	q.State = states[header.Get("Tenantry-Freshness")]
 	if seconds, err := strconv.Atoi(header.Get("Age")); err == nil {

@@ -55,7 +55,7 @@ func (r *run) touchAll(ctx context.Context) error {
 }
 
 func (r *run) touch(ctx context.Context, client *http.Client, tenant string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.world.Node+"/v1/tenants/"+tenant+"/entries/credit-config/k0", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.world.Nodes()[0].URL+"/v1/tenants/"+tenant+"/entries/credit-config/k0", nil)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,15 @@ type Result struct {
 	ByRule     map[string]int `json:"violations_by_rule,omitempty"`
 	// Failures are the reads that had neither a value nor an absence.
 	Failures map[string]int `json:"failures,omitempty"`
+	// Nodes is how many there were. Of several, Errors are the failures, by how they
+	// ended, of reads that were sent to a node that ran, while nothing was wrong with
+	// the origin: there should be none. Busy are those of them that met a machine
+	// which had no time for this process either: of these nothing is known.
+	Nodes  int            `json:"nodes"`
+	Errors map[string]int `json:"errors,omitempty"`
+	Busy   int            `json:"errors_on_a_busy_machine,omitempty"`
+	// Missing tells of the first of them.
+	Missing []string `json:"missing,omitempty"`
 	// Unseen are the types of faults within which fewer than 1,000 reads were answered.
 	Unseen []string `json:"unseen_faults,omitempty"`
 	// Phases has a row for each type of fault, for the time after faults, and for
@@ -72,6 +81,12 @@ type Phase struct {
 	Provisional int `json:"provisional"`
 	Stale       int `json:"stale"`
 	Failed      int `json:"failed"`
+	// Of those of a cluster: sent to a node that was killed or stopped; and of the
+	// others, sent while nothing was wrong with the origin. Slowest is the longest
+	// that any but the former took, in seconds. Those on a busy machine do not count.
+	Struck  int     `json:"struck,omitempty"`
+	Errors  int     `json:"errors,omitempty"`
+	Slowest float64 `json:"slowest_seconds,omitempty"`
 	// Read and answered by class: availability.
 	Critical, CriticalAnswered   int
 	Reference, ReferenceAnswered int
@@ -96,7 +111,7 @@ func (r *run) result() *Result {
 	res := &Result{
 		Seed: r.Seed, Mutation: r.Mutation, Seconds: r.log.Now().Seconds(), Bound: r.Bound.String(), Tenants: r.Tenants,
 		Asked: r.origin.Asked(), Violations: r.broken, ByRule: r.byRule, Failures: make(map[string]int),
-		Samples: r.samples, slack: float64(r.Slack), oldest: -r.Bound,
+		Nodes: max(r.Nodes, 1), Errors: make(map[string]int), Samples: r.samples, slack: float64(r.Slack), oldest: -r.Bound,
 	}
 	s := newSummary(r, res)
 	for reads := r.log.Reads(0); len(reads) > 0; reads = reads[1:] {

@@ -37,8 +37,8 @@ func strikes() []strike {
 
 func link(f proxy.Fault, d time.Duration) func(context.Context, *world.World) error {
 	return func(ctx context.Context, w *world.World) error {
-		w.BusProxy.Set(f)
-		defer w.BusProxy.Set(proxy.Fault{})
+		w.SetBus(f)
+		defer w.SetBus(proxy.Fault{})
 		world.Pause(ctx, d)
 		return nil
 	}

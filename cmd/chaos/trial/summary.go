@@ -1,8 +1,10 @@
 package trial
 
 import (
+	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/tenantry/tenantry/cmd/chaos/history"
@@ -16,6 +18,7 @@ type summary struct {
 	faults       []history.Fault
 	phases       map[string]*Phase
 	quiet, after Share
+	batch        history.Time // when the last batch that is told of was sent
 }
 
 func newSummary(r *run, res *Result) *summary {
@@ -66,6 +69,9 @@ func (s *summary) add(r *history.Read) {
 	name, since := s.active(r)
 	kind := &s.log.Kinds[s.log.Entries[r.Entry].Kind]
 	s.phase(name).add(r, kind.Critical)
+	if s.Nodes > 1 {
+		s.served(name, r)
+	}
 	s.age(r)
 	if !r.Answered() {
 		s.res.Failures[r.Result.String()]++
@@ -79,6 +85,72 @@ func (s *summary) add(r *history.Read) {
 	}
 	share.count(r.Answered() && r.State == history.Fresh && r.Source != history.FromOrigin, r)
 }
+
+// served counts what became of a read in a cluster, where another node can answer
+// for one that cannot.
+func (s *summary) served(phase string, r *history.Read) {
+	p := s.phase(phase)
+	failed := !r.Answered()
+	switch missing := failed && !s.originFault(r); {
+	case s.log.Struck(r):
+		if failed {
+			p.Struck++
+		}
+		return
+	case r.Result != history.Unreachable && s.pulse.busy(r):
+		if missing {
+			s.res.Busy++
+		}
+		return
+	case missing:
+		p.Errors++
+		s.res.Errors[r.Result.String()]++
+		s.missing(r)
+	}
+	p.Slowest = max(p.Slowest, (r.Done - r.Sent).Seconds())
+}
+
+// maxMissing bounds the reads without an answer that are told.
+const maxMissing = 20
+
+// missing tells of a read without an answer; of a batch once.
+func (s *summary) missing(r *history.Read) {
+	if len(s.res.Missing) == maxMissing || r.Way == history.Batch && r.Sent == s.batch {
+		return
+	}
+	if r.Way == history.Batch {
+		s.batch = r.Sent
+	}
+	e := s.log.Entries[r.Entry]
+	s.res.Missing = append(s.res.Missing, fmt.Sprintf("%9.3f s  %s %s %s: %s, after %.3f s; %s; this process waited for up to %.3f s", r.Done.Seconds(),
+		s.log.Items[e.Item].Tenant, s.log.Kinds[e.Kind].Name, e.Key, s.describe(r), (r.Done-r.Sent).Seconds(), s.lately(r), s.pulse.late(r.Sent, r.Done).Seconds()))
+}
+
+// lately says which faults were active during a read, or which was the last before it.
+func (s *summary) lately(r *history.Read) string {
+	var active []string
+	for _, f := range slices.Backward(s.faults) {
+		switch what := strings.TrimSpace(f.Type + " " + f.Node); {
+		case f.Start > r.Done:
+		case f.End >= r.Sent:
+			active = append(active, what)
+		case len(active) == 0:
+			return fmt.Sprintf("%.1f s after %s", (r.Sent - f.End).Seconds(), what)
+		}
+	}
+	return "while " + strings.Join(active, ", ")
+}
+
+// originFault says that something was wrong with the origin during a read, or just
+// before: its reads are tried again a little later.
+func (s *summary) originFault(r *history.Read) bool {
+	return slices.ContainsFunc(s.faults, func(f history.Fault) bool {
+		return f.Start <= r.Done && r.Sent <= f.End+afterOrigin && nemesis.OfOrigin(f.Type)
+	})
+}
+
+// afterOrigin is how long after a fault of the origin reads may fail for its sake.
+const afterOrigin = 2 * time.Second
 
 func (s *Share) count(part bool, r *history.Read) {
 	s.Of++
@@ -193,7 +265,7 @@ func (s *summary) unseen() (types []string) {
 	if s.Calm {
 		return nil
 	}
-	for _, name := range nemesis.Names() {
+	for _, name := range nemesis.Names(s.Nodes) {
 		if len(s.Faults) > 0 && !slices.Contains(s.Faults, name) {
 			continue
 		}

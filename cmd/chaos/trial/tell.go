@@ -30,7 +30,8 @@ func (r *run) tell(v *checker.Violation) string {
 	})
 	for _, f := range r.log.Faults() {
 		if f.Start <= end && f.End >= begin {
-			lines = append(lines, line{f.Start, "fault " + f.Type + " begins"}, line{f.End, "fault " + f.Type + " ends"})
+			what := "fault " + strings.TrimSpace(f.Type+" "+f.Node)
+			lines = append(lines, line{f.Start, what + " begins"}, line{f.End, what + " ends"})
 		}
 	}
 	lines = append(lines, r.readings(v, begin, end)...)
@@ -77,18 +78,22 @@ func (r *run) readings(v *checker.Violation, begin, end history.Time) (lines []l
 			continue
 		}
 		if q.Number != last.Number || q.State != last.State || q.Source != last.Source || q.Result != last.Result {
-			lines = append(lines, line{q.Done, describe(&q)})
+			lines = append(lines, line{q.Done, r.describe(&q)})
 		}
 		last = q
 	}
 	if len(lines) > maxReadings {
 		lines = lines[len(lines)-maxReadings:]
 	}
-	return append(lines, line{v.Read.Done, "VIOLATION: " + describe(&v.Read)})
+	return append(lines, line{v.Read.Done, "VIOLATION: " + r.describe(&v.Read)})
 }
 
-func describe(q *history.Read) string {
-	text := fmt.Sprintf("%s read, sent at %.3f s", q.Way, q.Sent.Seconds())
+func (r *run) describe(q *history.Read) string {
+	text := q.Way.String() + " read"
+	if r.Nodes > 1 {
+		text += fmt.Sprintf(" by n%d", q.Node+1)
+	}
+	text += fmt.Sprintf(", sent at %.3f s", q.Sent.Seconds())
 	if q.MaxAge != history.NoMaxAge {
 		text += fmt.Sprintf(", max_age %v", q.MaxAge)
 	}
@@ -104,6 +109,9 @@ func describe(q *history.Read) string {
 	}
 	if q.Version != 0 {
 		text += fmt.Sprintf(" version %d", q.Version)
+	}
+	if r.Nodes > 1 && q.By != 0 && q.By != q.Node+1 {
+		text += fmt.Sprintf(" by n%d", q.By)
 	}
 	if q.Answered() {
 		text += fmt.Sprintf(", %s from %s, age %v", q.State, q.Source, q.Age.Round(time.Millisecond))

@@ -12,6 +12,7 @@ import (
 	"github.com/tenantry/tenantry/cmd/chaos/checker"
 	"github.com/tenantry/tenantry/cmd/chaos/history"
 	"github.com/tenantry/tenantry/cmd/chaos/nemesis"
+	"github.com/tenantry/tenantry/cmd/chaos/netns"
 	"github.com/tenantry/tenantry/cmd/chaos/origin"
 	"github.com/tenantry/tenantry/cmd/chaos/traffic"
 	"github.com/tenantry/tenantry/cmd/chaos/world"
@@ -58,8 +59,12 @@ type Config struct {
 	Slack int
 	// Overlap brings faults of node, bus and origin at the same time.
 	Overlap bool
-	// Mutation is the rule that the node is to break; empty: none.
+	// Mutation is the rule that the nodes are to break; empty: none.
 	Mutation string
+	// Nodes is how many there are; 0: one, which is alone.
+	Nodes int
+	// Net has a namespace for each node; nil: they are on the loopback.
+	Net *netns.Network
 	// Until ends the run at the first violation of one of these rules.
 	Until []checker.Rule
 }
@@ -81,6 +86,7 @@ type run struct {
 	broken  int
 	byRule  map[string]int
 	samples []Sample
+	pulse   pulse
 	found   []*checker.Violation
 	hot     []int
 	rest    []int
@@ -111,7 +117,7 @@ func begin(ctx context.Context, cfg Config) (*run, error) {
 	r.world, err = world.New(ctx, world.Config{
 		Binary: cfg.Binary, Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
 		Heartbeat: cfg.Heartbeat, ProofTTL: cfg.ProofTTL, Bound: cfg.Bound,
-		Resyncs: cfg.Resyncs, Concurrency: cfg.Concurrency,
+		Resyncs: cfg.Resyncs, Concurrency: cfg.Concurrency, Nodes: cfg.Nodes, Net: cfg.Net,
 	})
 	if err != nil {
 		r.world.Close()
@@ -150,6 +156,7 @@ func (r *run) drive(ctx context.Context, most time.Duration, others ...func(cont
 	if !r.Calm {
 		g.Go(func() error { return r.nemesis().Run(ctx, r.Seed) })
 	}
+	g.Go(func() error { r.pulse.run(ctx, r.log.Clock); return nil })
 	if r.Sample > 0 {
 		g.Go(func() error { return r.sample(ctx) })
 	}
@@ -181,7 +188,7 @@ const hotShare = 35
 
 func (r *run) readers() *traffic.Readers {
 	return &traffic.Readers{
-		Log: r.log, Origin: r.origin, Node: r.world.Node, Count: r.Readers, PerSecond: r.Reads,
+		Log: r.log, Origin: r.origin, Nodes: r.world.Nodes, Count: r.Readers, PerSecond: r.Reads,
 		Tenant: func(random *rand.Rand) string {
 			if random.IntN(100) < hotShare {
 				return origin.Tenant(random.IntN(r.Hot))

@@ -161,10 +161,10 @@ func (s *sleeper) sleep(ctx context.Context) error {
 	world.Pause(ctx, s.Pause+cycle*time.Duration(s.number)/time.Duration(s.Nodes))
 	for range s.times() {
 		end := s.log.Begin(history.Fault{Type: "node-stop", Loses: true})
-		s.world.StopNode()
+		s.world.Nodes()[0].Stop()
 		whole := world.Pause(ctx, s.Stop)
 		woke := s.log.Now()
-		s.world.ContinueNode()
+		s.world.Nodes()[0].Continue()
 		end()
 		if !whole {
 			return nil

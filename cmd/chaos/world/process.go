@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,6 +19,7 @@ type process struct {
 	path, dir, log string
 	args, env      []string
 	cmd            *exec.Cmd
+	pid            atomic.Int64 // 0: it does not run
 }
 
 // start starts it. What it writes is appended to its log.
@@ -32,12 +34,17 @@ func (p *process) start() error {
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, out, out
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return p.cmd.Start()
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	p.pid.Store(int64(p.cmd.Process.Pid))
+	return nil
 }
 
 // kill kills it and waits for its end.
 func (p *process) kill() {
-	if p.cmd != nil {
+	p.pid.Store(0)
+	if p.cmd != nil && p.cmd.Process != nil {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 	}
@@ -45,23 +52,35 @@ func (p *process) kill() {
 }
 
 func (p *process) signal(s syscall.Signal) {
-	if p.cmd != nil {
+	if p.cmd != nil && p.cmd.Process != nil {
 		_ = p.cmd.Process.Signal(s)
 	}
 }
 
-// freePort returns a port of the loopback that nobody listens on, below those
-// that connections get: one that is dialed while its server is down could
+// freePort returns a port of the loopback that nobody listens on, by TCP or UDP,
+// below those that connections get: one that is dialed while its server is down could
 // otherwise be connected with itself, and the server not listen again.
 func freePort() (port string, err error) {
 	for range 100 {
 		port = strconv.Itoa(10_000 + rand.IntN(20_000))
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
-			return port, l.Close()
+		if err = isFree(net.JoinHostPort("127.0.0.1", port)); err == nil {
+			return port, nil
 		}
 	}
 	return "", err
+}
+
+func isFree(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.Close() }()
+	c, err := new(net.ListenConfig).ListenPacket(context.Background(), "udp", addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 var errSilent = errors.New("does not listen")

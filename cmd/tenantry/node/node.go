@@ -90,12 +90,12 @@ func (n *Node) listen(cfg *config.Config, set *kinds.Set, rings *ring.Shared, re
 		return errors.Join(err, rpcListener.Close(), adminListener.Close())
 	}
 	n.rpc = rpc.NewServer(rpcListener, traced(rpc.NewHandler(rpc.Config{
-		Node: n.shard, Readiness: n.shard, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
+		Node: n.shard, Readiness: n, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
 		Epoch: n.shard.Epoch, Peers: n.peers, Secrets: []string{secret(cfg, n.cluster)}, Members: m.members,
 		Passer: newPasser(n.origin, n.cache, set.Cache()),
 		Logger: n.log, Registerer: reg,
 	})), n.log)
-	n.admin = rpc.NewServer(adminListener, rpc.NewAdmin(n.shard, reg), n.log)
+	n.admin = rpc.NewServer(adminListener, rpc.NewAdmin(n, reg), n.log)
 	return nil
 }
 
@@ -125,7 +125,14 @@ func (n *Node) RPC() string { return n.rpcAt.String() }
 func (n *Node) Admin() string { return n.adminAt.String() }
 
 // Readiness says whether the node should get requests; see [shard.Node.Readiness].
-func (n *Node) Readiness() (ready bool, reasons, degraded []string) { return n.shard.Readiness() }
+// One whose name another had first should not: the others would take it for that one.
+func (n *Node) Readiness() (ready bool, reasons, degraded []string) {
+	ready, reasons, degraded = n.shard.Readiness()
+	if by, taken := n.cluster.NameTaken(); taken {
+		ready, reasons = false, append(reasons, "node.name is that of the node at "+by.String())
+	}
+	return ready, reasons, degraded
+}
 
 // RingMembers returns how many members the ring has.
 func (n *Node) RingMembers() int {

@@ -1,0 +1,216 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenantry/tenantry/cmd/chaos/history"
+	"github.com/tenantry/tenantry/cmd/chaos/world"
+)
+
+// Play says what happens to a cluster from end to end.
+type Play struct {
+	// Quiet is how long nothing happens before each step, and after the last.
+	Quiet time.Duration
+	// Window is the time from the begin of a step in which the slowest read is looked
+	// for.
+	Window time.Duration
+	// Freeze is how long the node that is stopped stays so.
+	Freeze time.Duration
+	// Settle is the most that may pass from the end of a step until every channel has
+	// as many subscribers as it should, and keeps them.
+	Settle time.Duration
+	// Slowest is the most that a read may take within the window of the kill.
+	Slowest time.Duration
+}
+
+// DefaultPlay takes about two minutes.
+func DefaultPlay() Play {
+	return Play{Quiet: 15 * time.Second, Window: 15 * time.Second, Freeze: 10 * time.Second, Settle: 30 * time.Second, Slowest: time.Second}
+}
+
+// FromEndToEnd returns the run in which a play is given: five nodes as they are by
+// default, and everything changes all the time.
+func FromEndToEnd(seed uint64, binary, dir string) Config {
+	return Config{
+		Binary: binary, Dir: dir, Seed: seed, Nodes: 5, Tenants: 200, Hot: 50, Writes: 50, Reads: 200, Readers: 24,
+		Heartbeat: time.Second, ProofTTL: 3 * time.Second, Bound: 4 * time.Second, TTL: time.Minute, MaxStale: 5 * time.Second, Calm: true,
+	}
+}
+
+// stage is a play being given.
+type stage struct {
+	*run
+	Play
+	steps []*Step
+}
+
+// EndToEnd runs a cluster, adds a node, kills one, and stops one for a while, under
+// traffic through all nodes of which every answer is checked.
+func EndToEnd(ctx context.Context, cfg Config, p Play) (*EndResult, error) {
+	r, err := begin(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer r.world.Close()
+	s := &stage{run: r, Play: p}
+	if err := s.warm(ctx); err != nil {
+		return nil, err
+	}
+	finished := false
+	most := 4*(p.Quiet+p.Window+p.Settle) + p.Freeze + startTimeout
+	err = s.drive(ctx, most, func(ctx context.Context) error {
+		err := s.play(ctx)
+		finished = err == nil && ctx.Err() == nil
+		return unlessOver(ctx, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !finished {
+		return nil, errors.New("the run ended before the play")
+	}
+	s.check(true)
+	return s.result(), nil
+}
+
+// warm has every tenant active on its owners, and nothing being loaded any more, so
+// that the traffic begins with a cluster that is at work.
+func (s *stage) warm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for asked := uint64(0); ; {
+		if err := s.touchAll(ctx); err != nil {
+			return err
+		}
+		before := asked
+		asked = s.origin.Lists()
+		_, wrong, err := s.subscribers(ctx, min(replicas, s.Nodes))
+		if err != nil || wrong == 0 && asked == before {
+			return err
+		}
+		if !world.Pause(ctx, time.Second) {
+			return fmt.Errorf("%d channels have too many or too few subscribers, and lists are still being read", wrong)
+		}
+	}
+}
+
+// Step is what one step of a play came to.
+type Step struct {
+	Name string `json:"step"`
+	// Node is the one that was struck, Members how many there were after it.
+	Node    string `json:"node,omitempty"`
+	Members int    `json:"members"`
+	// At is when it began, Lasted how long it took; in seconds.
+	At     float64 `json:"at_seconds"`
+	Lasted float64 `json:"lasted_seconds"`
+	// Reads were sent until the next step, Errors are those without an answer that
+	// were sent to a node that ran, and Gone those that were sent to one that did not.
+	Reads  int `json:"reads"`
+	Errors int `json:"errors"`
+	Gone   int `json:"to_a_node_that_is_gone"`
+	// Busy are the reads that met a machine which had no time for this process
+	// either: they are neither slow nor errors.
+	Busy int `json:"on_a_busy_machine"`
+	// Slowest is the longest that a read through a node that ran took, within the
+	// window; in seconds.
+	Slowest float64 `json:"slowest_seconds"`
+	// Channels is how many there are, Wrong how many of them have too many or too few
+	// subscribers in the end, Settled when some had for the last time, in seconds from
+	// the end of the step.
+	Channels int     `json:"channels"`
+	Wrong    int     `json:"wrong_channels"`
+	Settled  float64 `json:"settled_seconds"`
+
+	begin, end history.Time
+}
+
+// The steps.
+const (
+	stepStart  = "start"
+	stepAdd    = "add"
+	stepKill   = "kill"
+	stepFreeze = "freeze"
+)
+
+// play gives the steps, one after another.
+func (s *stage) play(ctx context.Context) error {
+	nodes := s.world.Nodes()
+	killed, frozen := nodes[1], nodes[3%len(nodes)]
+	for _, step := range []struct {
+		name, node string
+		members    int
+		do         func(context.Context) error
+	}{
+		{stepStart, "", s.Nodes, func(context.Context) error { return nil }},
+		{stepAdd, fmt.Sprintf("n%d", s.Nodes+1), s.Nodes + 1, s.world.AddNode},
+		{stepKill, killed.Name, s.Nodes, func(context.Context) error { killed.Kill(); return nil }},
+		{stepFreeze, frozen.Name, s.Nodes, func(ctx context.Context) error {
+			frozen.Stop()
+			world.Pause(ctx, s.Freeze)
+			frozen.Continue()
+			return nil
+		}},
+	} {
+		one := &Step{Name: step.name, Node: step.node, Members: step.members, begin: s.log.Now()}
+		s.steps = append(s.steps, one)
+		end := s.log.Begin(history.Fault{Type: step.name, Node: step.node, Loses: true})
+		err := step.do(ctx)
+		end()
+		if one.end = s.log.Now(); err != nil {
+			return err
+		}
+		if err := s.settle(ctx, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle waits until every channel has had as many subscribers as it should for as
+// long as there is to be quiet, and the window is over.
+func (s *stage) settle(ctx context.Context, step *Step) error {
+	right := step.end
+	for {
+		all, wrong, err := s.subscribers(ctx, min(replicas, step.Members))
+		if err != nil {
+			return err
+		}
+		now := s.log.Now()
+		if step.Channels, step.Wrong = all, wrong; wrong > 0 {
+			right = now
+			step.Settled = (now - step.end).Seconds()
+		}
+		if now-right >= s.Quiet && now-step.begin >= s.Window || now-step.end > s.Settle+s.Quiet {
+			return nil
+		}
+		if !world.Pause(ctx, settleInterval) {
+			return ctx.Err()
+		}
+	}
+}
+
+const (
+	// replicas is the nodes' ring.replicas, as it is by default.
+	replicas       = 2
+	settleInterval = 200 * time.Millisecond
+)
+
+// subscribers asks Redis for the subscribers of every channel of every tenant, and
+// returns how many channels there are, and how many of them have not as many
+// subscribers as wanted.
+func (s *stage) subscribers(ctx context.Context, want int) (all, wrong int, err error) {
+	channels := s.origin.Channels()
+	got, err := s.world.Bus.PubSubNumSub(ctx, channels...).Result()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, name := range channels {
+		if got[name] != int64(want) {
+			wrong++
+		}
+	}
+	return len(channels), wrong, nil
+}
