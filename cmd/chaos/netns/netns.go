@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -128,8 +129,8 @@ func (n *Network) Heal(ctx context.Context) error { return run(ctx, "link", "set
 // Close takes everything away that was made.
 func (n *Network) Close() error {
 	var errs []error
-	for i := len(n.undo) - 1; i >= 0; i-- {
-		errs = append(errs, run(context.Background(), n.undo[i]...))
+	for _, undo := range slices.Backward(n.undo) {
+		errs = append(errs, run(context.Background(), undo...))
 	}
 	n.undo = nil
 	return errors.Join(errs...)
