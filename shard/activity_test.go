@@ -23,7 +23,7 @@ func (c *crew) pair() (tenant string, first, second *hand) {
 // All owners activate a tenant soon after the first read at one of them; the others
 // never do.
 func TestOwnersActivateTogether(t *testing.T) {
-	inCrew(t, 5, Config{}, func(c *crew) {
+	crewInBubble(t, 5, Config{}, func(c *crew) {
 		c.wait(time.Second)
 		tenant, _, second := c.pair()
 		second.want(tenant, "cost", "a", "1 fresh origin")
@@ -43,7 +43,7 @@ func TestOwnersActivateTogether(t *testing.T) {
 func TestOwnersIdleTogether(t *testing.T) {
 	for _, idle := range []time.Duration{4 * time.Second, 10 * time.Second, time.Minute, 15 * time.Minute} {
 		t.Run(fmt.Sprint(idle), func(t *testing.T) {
-			inCrew(t, 3, Config{IdleTimeout: idle}, func(c *crew) {
+			crewInBubble(t, 3, Config{IdleTimeout: idle}, func(c *crew) {
 				c.wait(time.Second)
 				tenant, first, second := c.pair()
 				for begun := time.Now(); time.Since(begun) < 5*idle; c.wait(idle / 20) {
@@ -80,7 +80,7 @@ func TestOwnersIdleTogether(t *testing.T) {
 // for the other.
 func TestNoPingPong(t *testing.T) {
 	const idle = time.Minute
-	inCrew(t, 3, Config{IdleTimeout: idle}, func(c *crew) {
+	crewInBubble(t, 3, Config{IdleTimeout: idle}, func(c *crew) {
 		c.wait(time.Second)
 		c.mates.delay("n1-1", 300*time.Millisecond) // a word is late, and tells of a read as younger than it is
 		c.mates.delay("n2-1", 300*time.Millisecond)
@@ -110,7 +110,7 @@ func TestNoPingPong(t *testing.T) {
 // Moving from owner to owner keeps nothing alive that nobody reads.
 func TestMovingIsNoRead(t *testing.T) {
 	const idle = time.Minute
-	inCrew(t, 4, Config{IdleTimeout: idle}, func(c *crew) {
+	crewInBubble(t, 4, Config{IdleTimeout: idle}, func(c *crew) {
 		c.wait(time.Second)
 		all := names(50)
 		for _, tenant := range all {
@@ -133,7 +133,7 @@ func TestMovingIsNoRead(t *testing.T) {
 // A tenant that the origin does not know is told of once for each time that a read
 // makes it active, not by one owner to the other for ever.
 func TestAnUnknownTenantIsNotToldForEver(t *testing.T) {
-	inCrew(t, 3, Config{}, func(c *crew) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
 		for _, h := range c.hands {
 			h.origin.fail("cost", cache.ErrAbsent)
 			h.origin.fail("role", cache.ErrAbsent)
@@ -161,7 +161,7 @@ func TestAnUnknownTenantIsNotToldForEver(t *testing.T) {
 
 // Who could not be told is told again, until it knows or the tenant is idle.
 func TestToldAgain(t *testing.T) {
-	inCrew(t, 3, Config{}, func(c *crew) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
 		c.wait(time.Second)
 		tenant, first, second := c.pair()
 		plug := c.mates.unplug(second.peer.ID)
@@ -182,7 +182,7 @@ func TestToldAgain(t *testing.T) {
 // A node that came back under its name, in the same ring, has nothing of what it had,
 // and is told.
 func TestWhoRestartedIsToldAgain(t *testing.T) {
-	inCrew(t, 3, Config{}, func(c *crew) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
 		c.wait(time.Second)
 		tenant, first, second := c.pair()
 		first.read(tenant, "cost", "a")
@@ -207,7 +207,7 @@ func TestWhoRestartedIsToldAgain(t *testing.T) {
 
 // A node may hear of its tenants before it hears of the ring that gives it them.
 func TestAWordThatComesBeforeTheRing(t *testing.T) {
-	inCrew(t, 4, Config{}, func(c *crew) {
+	crewInBubble(t, 4, Config{}, func(c *crew) {
 		old, joined := c.hands[:3], c.hands[3]
 		c.see(old...)
 		c.wait(time.Second)
@@ -242,7 +242,7 @@ func TestAWordThatComesBeforeTheRing(t *testing.T) {
 
 // A node that answers nobody does not keep the others from being told in time.
 func TestANodeThatHangsHoldsUpNobody(t *testing.T) {
-	inCrew(t, 3, Config{}, func(c *crew) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
 		c.wait(time.Second)
 		c.mates.delay("n3-1", -1)
 		hanging := c.tenant("of n1 and n3", func(name string) bool {
@@ -265,28 +265,50 @@ func TestANodeThatHangsHoldsUpNobody(t *testing.T) {
 
 // However many there are, a word has at most MaxActivities, and each is told of once.
 func TestWordsAreBounded(t *testing.T) {
-	const tenants = 2*MaxActivities + 5000
-	inCrew(t, 2, Config{ActivationsPerSecond: 1_000_000}, func(c *crew) {
+	tenants := make([]*tenant, 2*MaxActivities+5000)
+	for i := range tenants {
+		tenants[i] = new(tenant)
+	}
+	var s sharing
+	if !s.post(&post{to: peerOf(2), waiting: tenants[:12_000]}) {
+		t.Error("the first has no courier")
+	}
+	if s.post(&post{to: peerOf(2), waiting: tenants[12_000:]}) {
+		t.Error("another courier, although one is under way")
+	}
+	if !s.post(&post{to: peerOf(3), waiting: tenants[:1]}) {
+		t.Error("another node has no courier")
+	}
+	var sizes []int
+	told := make(map[*tenant]int)
+	for word := s.next("n2-1"); word != nil; word = s.next("n2-1") {
+		sizes = append(sizes, len(word))
+		for _, one := range word {
+			told[one]++
+		}
+	}
+	if !slices.Equal(sizes, []int{MaxActivities, MaxActivities, 5000}) || len(told) != len(tenants) {
+		t.Errorf("words of %v tenants, %d different", sizes, len(told))
+	}
+	if !s.post(&post{to: peerOf(2), waiting: tenants[:3]}) {
+		t.Error("no courier after the last has ended")
+	}
+	if left := s.giveUp("n2-1"); len(left) != 3 || s.posts["n2-1"] != nil {
+		t.Errorf("%d are given up", len(left))
+	}
+}
+
+// Thousands become active at once at one owner, and the other has them a little later.
+func TestManyAreToldOfTogether(t *testing.T) {
+	const tenants = 1500
+	crewInBubble(t, 2, Config{ActivationsPerSecond: 1_000_000}, func(c *crew) {
 		c.wait(time.Second)
-		first := c.hands[0].node
-		for i := range tenants {
-			first.tenant(fmt.Sprint("t", i))
+		for _, tenant := range names(tenants) {
+			c.hands[0].node.tenant(tenant)
 		}
-		c.wait(2 * time.Second)
-		var sizes []int
-		seen := map[string]bool{}
-		for _, w := range c.mates.words() {
-			sizes = append(sizes, len(w.tenants))
-			for _, a := range w.tenants {
-				seen[a.Tenant] = true
-			}
-		}
-		slices.Sort(sizes)
-		if !slices.Equal(sizes, []int{5000, MaxActivities, MaxActivities}) || len(seen) != tenants {
-			t.Errorf("words of %v tenants, %d different", sizes, len(seen))
-		}
-		if n := c.hands[1].node.Active(); n != tenants {
-			t.Errorf("the other has %d", n)
+		c.wait(time.Second)
+		if words := c.mates.words(); len(words) != 1 || len(words[0].tenants) != tenants || c.hands[1].node.Active() != tenants {
+			t.Errorf("%d words, the other has %d", len(words), c.hands[1].node.Active())
 		}
 	})
 }
