@@ -113,4 +113,4 @@ demo: build ## Run everything in one process, with requests to copy (ARGS='--hel
 	./bin/tenantry demo $(ARGS)
 
 .PHONY: ci
-ci: lint check-generate build fuzz test clients ## What CI runs: all of the checks
+ci: lint check-generate build fuzz test clients e2e ## What CI runs: all of the checks

@@ -130,6 +130,9 @@ func faultOf(err error) fault {
 
 // requestFault knows the errors of what was asked, and by whom.
 func requestFault(err error) (fault, bool) {
+	if e, ok := errors.AsType[*unreachableError](err); ok {
+		return fault{code: connect.CodeUnavailable, status: http.StatusServiceUnavailable, message: e.Error(), retry: defaultRetry}, true
+	}
 	if e, ok := errors.AsType[*fieldError](err); ok {
 		return fault{code: connect.CodeInvalidArgument, status: http.StatusBadRequest, message: e.Error()}, true
 	}
@@ -147,9 +150,6 @@ func requestFault(err error) (fault, bool) {
 	}
 	if e, ok := errors.AsType[*limitError](err); ok {
 		return fault{code: connect.CodeResourceExhausted, status: http.StatusTooManyRequests, message: e.Error()}, true
-	}
-	if e, ok := errors.AsType[*unreachableError](err); ok {
-		return fault{code: connect.CodeUnavailable, status: http.StatusServiceUnavailable, message: e.Error(), retry: defaultRetry}, true
 	}
 	if e, ok := errors.AsType[*unimplementedError](err); ok {
 		return fault{code: connect.CodeUnimplemented, status: http.StatusNotImplemented, message: e.Error()}, true

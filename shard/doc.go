@@ -18,7 +18,9 @@
 // # Goroutines
 //
 // [Node.Run] owns them: a fixed number of loaders, and one that looks for idle
-// tenants and repeats failed loads. The methods that the bus calls
+// tenants and repeats failed loads. A node of a cluster ([Node.Join]) has one that
+// keeps the ring that of the members, one that tells other owners which tenants are
+// read, and a courier for each node that is being told. The methods that the bus calls
 // ([subscriber.Handler]) never wait: they apply an event or move a tenant on
 // and return.
 package shard
