@@ -12,7 +12,10 @@ import (
 
 // maxBatchBytes bounds the values of one BatchGet together; the results of the
 // items beyond it are resource_exhausted.
-const maxBatchBytes = 32 << 20
+const (
+	maxBatchBytes = 32 << 20
+	batchLimit    = "32 MiB of values in a batch"
+)
 
 // batch is one BatchGet in work. Results and freshness are each one allocation.
 type batch struct {
@@ -22,6 +25,7 @@ type batch struct {
 	results []tenantryv1.BatchGetResult
 	fresh   []freshness
 	by      atomic.Pointer[remote] // another node that answered; nil: none did
+	held    atomic.Int64           // bytes of the values of others
 }
 
 func (s *cacheService) BatchGet(ctx context.Context, req *tenantryv1.BatchGetRequest) (*tenantryv1.BatchGetResponse, error) {
@@ -96,6 +100,9 @@ func (b *batch) readItem(ctx context.Context, i int) error {
 	}
 	if a.remote != nil {
 		b.by.Store(a.remote)
+		if b.held.Add(int64(len(a.Value))) > maxBatchBytes { // this node's own values take no memory of the batch's
+			return &limitError{batchLimit}
+		}
 	}
 	return b.fill(&b.results[i], &b.fresh[i], e, &a, b.now)
 }
@@ -123,7 +130,7 @@ func (b *batch) response() *tenantryv1.BatchGetResponse {
 		results[i] = &b.results[i]
 		if bytes += len(results[i].Value); bytes > maxBatchBytes && results[i].Error == nil {
 			b.results[i].Freshness = nil
-			b.fail(i, &limitError{"32 MiB of values in a batch"})
+			b.fail(i, &limitError{batchLimit})
 		}
 	}
 	node, epoch := b.answeredBy(b.by.Load())

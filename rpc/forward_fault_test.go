@@ -233,3 +233,30 @@ func asNode(secret string) connect.ClientOption {
 		}
 	}))
 }
+
+// What a forwarded batch holds of others' values is bounded while it is put together.
+func TestAForwardedBatchBoundsItsBytes(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, ms *members) {
+		ms.set("user", "big", fresh(`"`+strings.Repeat("x", 6<<20)+`"`))
+		req := &tenantryv1.BatchGetRequest{Tenant: "acme"}
+		for range 7 {
+			req.Items = append(req.Items, &tenantryv1.BatchGetItem{Kind: "user", Key: "big"})
+		}
+		res, err := ms.all[0].cache().BatchGet(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, refused := 0, 0
+		for _, r := range res.GetResults() {
+			switch {
+			case len(r.GetValue()) > 6<<20:
+				whole++
+			case r.GetError().GetCode() == "resource_exhausted":
+				refused++
+			}
+		}
+		if whole != 5 || refused != 2 {
+			t.Errorf("%d whole, %d refused", whole, refused)
+		}
+	})
+}
