@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,11 +79,11 @@ type Config struct {
 const maxLabel = 64
 
 func (c Config) withDefaults() (Config, error) {
-	fill(&c.Label, "tenantry")
-	fill(&c.Bind, "127.0.0.1:7946")
-	fill(&c.RejoinInterval, 30*time.Second)
-	fill(&c.Expect, 1)
-	fill(&c.ExpectTimeout, 30*time.Second)
+	c.Label = cmp.Or(c.Label, "tenantry")
+	c.Bind = cmp.Or(c.Bind, "127.0.0.1:7946")
+	c.RejoinInterval = cmp.Or(c.RejoinInterval, 30*time.Second)
+	c.Expect = cmp.Or(c.Expect, 1)
+	c.ExpectTimeout = cmp.Or(c.ExpectTimeout, 30*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -91,13 +92,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Join = slices.Clone(c.Join)
 	return c, c.check()
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 func lookup(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -70,9 +71,9 @@ func start(t *testing.T, net *clustertest.Network, i int, cfg Config) *node {
 	n.wire = net.NewTransport(address(i))
 	cfg.Transport, cfg.Registerer = n.wire, n.reg
 	cfg.Logger = slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	fill(&cfg.Name, fmt.Sprintf("n%d", i))
-	fill(&cfg.Address, fmt.Sprintf("10.0.0.%d:7070", i))
-	fill(&cfg.Algorithm, "ring/1")
+	cfg.Name = cmp.Or(cfg.Name, fmt.Sprintf("n%d", i))
+	cfg.Address = cmp.Or(cfg.Address, fmt.Sprintf("10.0.0.%d:7070", i))
+	cfg.Algorithm = cmp.Or(cfg.Algorithm, "ring/1")
 	if cfg.Join == nil {
 		cfg.Join = []string{address(1)}
 	}

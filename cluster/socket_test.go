@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ func listening(t *testing.T, name string, cfg Config) *node {
 	t.Helper()
 	n := &node{log: new(logBuffer), ended: make(chan struct{})}
 	cfg.Name, cfg.Address, cfg.Logger = name, name+":7070", slog.New(slog.NewTextHandler(n.log, nil))
-	fill(&cfg.Bind, "127.0.0.1:0")
+	cfg.Bind = cmp.Or(cfg.Bind, "127.0.0.1:0")
 	var err error
 	if n.Cluster, err = New(cfg); err != nil {
 		t.Fatal(err)

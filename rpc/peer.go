@@ -88,17 +88,17 @@ func (a *answering) find(ctx context.Context, e entry, read *tenantryv1.PeerRead
 	if err != nil {
 		return f, false, err
 	}
-	o, err := a.options(e, &l)
-	switch {
-	case err != nil:
-	case a.request.GetNoWait():
-		var ok bool
-		f.Answer, ok, err = a.node.Recall(e.tenant, e.kind, e.key, o)
-		deferred = err == nil && !ok
-	default:
-		f.Answer, err = a.node.Read(ctx, e.tenant, e.kind, e.key, o)
+	if !a.request.GetNoWait() {
+		f, err = a.here(ctx, e, &l)
+		return f, false, err
 	}
-	return f, deferred, err
+	o, err := a.options(e, &l)
+	if err != nil {
+		return f, false, err
+	}
+	var ok bool
+	f.Answer, ok, err = a.node.Recall(e.tenant, e.kind, e.key, o)
+	return f, err == nil && !ok, err
 }
 
 func (a *answering) fail(i int, err error) {

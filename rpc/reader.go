@@ -53,7 +53,7 @@ func (r *reader) present(ctx context.Context, e entry, l *limits) (found, error)
 // tenant, from an owner if it does not. An absent item is an answer.
 func (r *reader) find(ctx context.Context, e entry, l *limits) (found, error) {
 	switch {
-	case r.peers == nil || isForwarded(ctx): // what was forwarded is not forwarded again (C8)
+	case r.peers == nil:
 		return r.here(ctx, e, l)
 	case r.node.Owns(e.tenant):
 		return r.owned(ctx, e, l)

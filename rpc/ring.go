@@ -12,10 +12,9 @@ import (
 	"github.com/tenantry/tenantry/shard/ring"
 )
 
-// owners is who owns a tenant. Without a ring it is this node.
+// owners is who owns a tenant, the primary first. Without a ring it is this node.
 type owners struct {
 	names     []string
-	primary   string
 	partition int
 }
 
@@ -26,7 +25,6 @@ func (r *reader) owners(tenant string) (o owners) {
 	} else {
 		o.names = []string{r.name}
 	}
-	o.primary = o.names[0]
 	return o
 }
 

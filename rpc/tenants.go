@@ -162,7 +162,7 @@ func (s *clusterService) validateList(req *tenantryv1.ListTenantsRequest) (place
 func (s *clusterService) summaryMessage(t *shard.Summary) *tenantryv1.TenantSummary {
 	return &tenantryv1.TenantSummary{
 		Tenant: t.Name, Node: s.name, State: tenantState(t.State), Entries: uint64(t.Entries), Bytes: uint64(t.Bytes),
-		Idle: durationpb.New(t.Idle), Primary: s.owners(t.Name).primary == s.name,
+		Idle: durationpb.New(t.Idle), Primary: s.owners(t.Name).names[0] == s.name,
 	}
 }
 

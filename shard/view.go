@@ -48,12 +48,7 @@ func (v *view) owns(tenant string) bool {
 	if v.ring == nil {
 		return true
 	}
-	for _, owner := range v.ring.Lookup(tenant) {
-		if owner == v.self && v.within {
-			return true
-		}
-	}
-	return false
+	return v.within && slices.Contains(v.ring.Lookup(tenant), v.self)
 }
 
 // others returns the owners of a tenant but this node, the primary first.

@@ -28,17 +28,9 @@ subscribers than it should have once all is quiet.`,
 			if cfg.Nodes < several {
 				return errors.New("--nodes: at least 2")
 			}
-			res, err := within(c.Context(), cfg, keep, func(ctx context.Context, cfg trial.Config) (*trial.EndResult, error) {
+			return judged(c, cfg, keep, output, errNotWhole, func(ctx context.Context, cfg trial.Config) (*trial.EndResult, error) {
 				return trial.EndToEnd(ctx, cfg, play)
 			})
-			if err != nil {
-				return err
-			}
-			err = write(c.OutOrStdout(), output, res, func() error { return res.Print(c.OutOrStdout()) })
-			if err == nil && !res.Good() {
-				err = errNotWhole
-			}
-			return err
 		},
 	}
 	f := c.Flags()

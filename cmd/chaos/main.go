@@ -95,7 +95,7 @@ Of several nodes: ` + strings.Join(nemesis.Names(several)[len(nemesis.Names(1)):
 				return err
 			}
 			cfg.Faults = faults
-			return try(c, cfg, output, keep)
+			return judged(c, cfg, keep, output, errBroken, trial.Run)
 		},
 	}
 	f := c.Flags()
@@ -137,18 +137,6 @@ func loadFlags(f *pflag.FlagSet, cfg *trial.Config) {
 func outputFlags(f *pflag.FlagSet, keep, output *string) {
 	f.StringVar(keep, "keep", "", "a folder for configurations and logs; default: a temporary one")
 	f.StringVarP(output, "output", "o", "text", "text or json")
-}
-
-func try(c *cobra.Command, cfg trial.Config, output, keep string) error {
-	res, err := within(c.Context(), cfg, keep, trial.Run)
-	if err != nil {
-		return err
-	}
-	err = write(c.OutOrStdout(), output, res, func() error { return res.Print(c.OutOrStdout()) })
-	if err == nil && !res.Good() {
-		err = errBroken
-	}
-	return err
 }
 
 // write writes a result for programs, or lets it be printed for people.

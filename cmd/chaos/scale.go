@@ -24,17 +24,9 @@ answer broke the promise.`,
 			if len(sizes) == 0 {
 				return errors.New("--sizes: at least one")
 			}
-			all, err := within(c.Context(), cfg, keep, func(ctx context.Context, cfg trial.Config) (*trial.Scales, error) {
+			return judged(c, cfg, keep, output, errBroken, func(ctx context.Context, cfg trial.Config) (*trial.Scales, error) {
 				return trial.Grow(ctx, cfg, sizes)
 			})
-			if err != nil {
-				return err
-			}
-			err = write(c.OutOrStdout(), output, all, func() error { return all.Print(c.OutOrStdout()) })
-			if err == nil && !all.Kept() {
-				err = errBroken
-			}
-			return err
 		},
 	}
 	f := c.Flags()

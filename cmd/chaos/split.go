@@ -23,20 +23,12 @@ wrong or missing, or if there is not one ring again in time.`,
 		Example: "  chaos split\n  chaos split --nodes 6 --parted 1m -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if cfg.Nodes < 2 {
+			if cfg.Nodes < several {
 				return errors.New("--nodes: at least 2")
 			}
-			res, err := within(c.Context(), cfg, keep, func(ctx context.Context, cfg trial.Config) (*trial.SplitResult, error) {
+			return judged(c, cfg, keep, output, errNotWhole, func(ctx context.Context, cfg trial.Config) (*trial.SplitResult, error) {
 				return trial.Split(ctx, cfg, parting)
 			})
-			if err != nil {
-				return err
-			}
-			err = write(c.OutOrStdout(), output, res, func() error { return res.Print(c.OutOrStdout()) })
-			if err == nil && !res.Good() {
-				err = errNotWhole
-			}
-			return err
 		},
 	}
 	f := c.Flags()

@@ -20,15 +20,9 @@ ones. Exit status 1 if an answer broke the promise.`,
 		Example: "  chaos wake\n  chaos wake --nodes 2 --times 4 --stop 5s -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			res, err := within(c.Context(), cfg, keep, func(ctx context.Context, cfg trial.Config) (*trial.Woken, error) { return trial.Wake(ctx, cfg, sleep) })
-			if err != nil {
-				return err
-			}
-			err = write(c.OutOrStdout(), output, res, func() error { return res.Print(c.OutOrStdout()) })
-			if err == nil && res.Violations > 0 {
-				err = errBroken
-			}
-			return err
+			return judged(c, cfg, keep, output, errBroken, func(ctx context.Context, cfg trial.Config) (*trial.Woken, error) {
+				return trial.Wake(ctx, cfg, sleep)
+			})
 		},
 	}
 	f := c.Flags()

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -69,9 +70,7 @@ func New(cfg Config) *Peers {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Calls == 0 {
-		cfg.Calls = defaultCalls
-	}
+	cfg.Calls = cmp.Or(cfg.Calls, defaultCalls)
 	p := &Peers{cfg: cfg, http: client(cfg.Transport), metrics: newMetrics(cfg.Registerer), lanes: make(map[string]*lane)}
 	p.ctx, p.end = context.WithCancel(context.Background())
 	return p

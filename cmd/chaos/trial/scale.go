@@ -146,8 +146,8 @@ func (r *run) announced() (n int) {
 	return n
 }
 
-// Kept says that no answer broke the promise.
-func (s *Scales) Kept() bool {
+// Good says that no answer broke the promise.
+func (s *Scales) Good() bool {
 	return !slices.ContainsFunc(s.Sizes, func(one *Scale) bool { return one.Violations > 0 })
 }
 

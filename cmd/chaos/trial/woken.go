@@ -6,6 +6,9 @@ import (
 	"text/tabwriter"
 )
 
+// Good says that no answer broke the promise.
+func (r *Woken) Good() bool { return r.Violations == 0 }
+
 // Print writes the result for people.
 func (r *Woken) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

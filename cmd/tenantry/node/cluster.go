@@ -143,7 +143,7 @@ func stateOf(m *cluster.Member) tenantryv1.Member_State {
 	case cluster.Left:
 		return tenantryv1.Member_STATE_LEFT
 	}
-	return map[cluster.State]tenantryv1.Member_State{
+	return [...]tenantryv1.Member_State{
 		cluster.Joining: tenantryv1.Member_STATE_JOINING, cluster.Ready: tenantryv1.Member_STATE_READY,
 		cluster.Leaving: tenantryv1.Member_STATE_DRAINING,
 	}[m.State]
