@@ -45,4 +45,8 @@ type Kind struct {
 	// Snapshot says that a list of several pages is one consistent view, so
 	// that it gives completeness (C10).
 	Snapshot bool
+	// Definition is a hash of everything that decides the kind's canonical values:
+	// its topics, its expressions and its origin. Nodes exchange entries only of
+	// kinds with the same.
+	Definition uint64
 }

@@ -50,7 +50,7 @@ func (t *Tenant) LoadPaced(ctx context.Context, kind *Kind, turn func(context.Co
 		if err := turn(ctx); err != nil {
 			return err
 		}
-		l, s, err := t.beginLoad(ctx, kind)
+		l, s, err := t.beginLoad(ctx, kind, 1)
 		if err != nil || l == nil {
 			return err
 		}
@@ -76,10 +76,11 @@ func listFault(tenant string, kind *Kind, err error) error {
 	return fmt.Errorf("list %s of tenant %s: %w", kind.Name, tenant, err)
 }
 
-// beginLoad takes the store's turn to load; nil if the tenant is closed.
-func (t *Tenant) beginLoad(ctx context.Context, kind *Kind) (*load, *store, error) {
+// beginLoad takes the store's turn to load, which begins with so many requests of the
+// origin; nil if the tenant is closed.
+func (t *Tenant) beginLoad(ctx context.Context, kind *Kind, requests uint64) (*load, *store, error) {
 	for {
-		l, s, other := t.tryLoad(kind)
+		l, s, other := t.tryLoad(kind, requests)
 		if other == nil {
 			return l, s, nil
 		}
@@ -91,7 +92,7 @@ func (t *Tenant) beginLoad(ctx context.Context, kind *Kind) (*load, *store, erro
 	}
 }
 
-func (t *Tenant) tryLoad(kind *Kind) (l *load, s *store, other <-chan struct{}) {
+func (t *Tenant) tryLoad(kind *Kind, requests uint64) (l *load, s *store, other <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s = t.storeFor(kind)
@@ -107,7 +108,7 @@ func (t *Tenant) tryLoad(kind *Kind) (l *load, s *store, other <-chan struct{}) 
 		generation: g, start: now, pageStart: now, pageGen: g, etag: s.listETag(),
 	}
 	s.load = l
-	t.requests++
+	t.requests += requests
 	return l, s, nil
 }
 

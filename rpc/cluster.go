@@ -18,6 +18,7 @@ type clusterService struct {
 
 	calls   calling // nil: there are no other nodes
 	members func() []Member
+	drain   func() // nil: it cannot be
 }
 
 // calling passes an operator's call on; see [peers.Peers.Cluster].
@@ -54,7 +55,8 @@ func (s *clusterService) GetTenant(ctx context.Context, req *tenantryv1.GetTenan
 	return s.tenantMessage(&d), nil
 }
 
-// InvalidateEntry makes an entry known old on every owner. Where the tenant is not
+// InvalidateEntry makes an entry known old on every owner, and on every node that may
+// still or already hold the tenant. Where the tenant is not
 // active there is nothing that could be old, and the node is not named.
 func (s *clusterService) InvalidateEntry(ctx context.Context, req *tenantryv1.InvalidateEntryRequest) (*tenantryv1.InvalidateEntryResponse, error) {
 	e := entry{req.GetTenant(), req.GetKind(), req.GetKey()}
@@ -68,8 +70,8 @@ func (s *clusterService) InvalidateEntry(ctx context.Context, req *tenantryv1.In
 	if err != nil {
 		return nil, err
 	}
-	owners := s.others(ctx, func() []shard.Peer { return s.node.Others(e.tenant) })
-	nodes, err := onAll(ctx, s, owners, tenantryv1connect.ClusterServiceClient.InvalidateEntry, req)
+	holders := s.others(ctx, func() []shard.Peer { return s.node.Holders(e.tenant) })
+	nodes, err := onAll(ctx, s, holders, tenantryv1connect.ClusterServiceClient.InvalidateEntry, req)
 	if err != nil {
 		return nil, err
 	}

@@ -169,6 +169,9 @@ func nodeFault(err error) (fault, bool) {
 	if e, ok := errors.AsType[*shard.UnknownKindError](err); ok {
 		return fault{code: connect.CodeFailedPrecondition, status: http.StatusBadRequest, message: "kind: " + e.Error()}, true
 	}
+	if errors.Is(err, shard.ErrNotHeld) {
+		return fault{code: connect.CodeFailedPrecondition, status: http.StatusBadRequest, message: shard.ErrNotHeld.Error()}, true
+	}
 	if errors.Is(err, shard.ErrTenantLimit) {
 		return fault{code: connect.CodeResourceExhausted, status: http.StatusTooManyRequests,
 			message: shard.ErrTenantLimit.Error(), retry: defaultRetry}, true

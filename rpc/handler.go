@@ -31,6 +31,8 @@ type Config struct {
 	Version, Zone, Address string
 	// Members returns the members of the cluster. Default: this node is alone.
 	Members func() []Member
+	// Drain has the node leave, and returns at once. Default: it cannot be.
+	Drain func()
 	// Epoch of the ring the node has. Default: always 0, no ring.
 	Epoch func() uint64
 	// Peers asks the nodes that own what this one does not. Default: there are none.
@@ -67,7 +69,7 @@ func NewHandler(cfg Config) http.Handler {
 }
 
 func newClusterService(cfg *Config, r *reader) *clusterService {
-	s := &clusterService{reader: r, members: cfg.Members}
+	s := &clusterService{reader: r, members: cfg.Members, drain: cfg.Drain}
 	if cfg.Peers != nil {
 		s.calls = cfg.Peers
 	}

@@ -45,28 +45,32 @@ func (s *clusterService) ListMembers(ctx context.Context, req *tenantryv1.ListMe
 		return nil, err
 	}
 	res := &tenantryv1.ListMembersResponse{Node: s.name, Epoch: s.epoch()}
-	active := map[string]uint64{s.name: uint64(s.node.Member().ActiveTenants)}
-	s.countTenants(ctx, req, active)
+	self := s.node.Member()
+	counts := map[string]tenantCount{s.name: {uint64(self.ActiveTenants), uint64(self.LoadingTenants)}}
+	s.countTenants(ctx, req, counts)
 	for _, m := range s.members() {
 		if m.Name != s.name && isForwarded(ctx) {
 			continue
 		}
 		message := m.message()
-		message.ActiveTenants = active[m.Name]
+		message.ActiveTenants, message.LoadingTenants = counts[m.Name].active, counts[m.Name].loading
 		res.Members = append(res.Members, message)
 	}
 	return res, nil
 }
 
+// tenantCount is how many tenants a member has.
+type tenantCount struct{ active, loading uint64 }
+
 // countTenants asks the other members how many tenants they have.
-func (s *clusterService) countTenants(ctx context.Context, req *tenantryv1.ListMembersRequest, active map[string]uint64) {
+func (s *clusterService) countTenants(ctx context.Context, req *tenantryv1.ListMembersRequest, counts map[string]tenantCount) {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	answers, _ := askAll(ctx, s, s.others(ctx, s.node.Peers), tenantryv1connect.ClusterServiceClient.ListMembers,
 		func(shard.Peer) *tenantryv1.ListMembersRequest { return req })
 	for _, res := range answers {
 		for _, m := range res.GetMembers() {
-			active[m.GetName()] = m.GetActiveTenants()
+			counts[m.GetName()] = tenantCount{m.GetActiveTenants(), m.GetLoadingTenants()}
 		}
 	}
 }

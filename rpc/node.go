@@ -24,6 +24,8 @@ type Node interface {
 	// Now is the clock of [cache.Answer.Position].
 	Now() time.Duration
 	Ownership
+	Holding
+	Handoff
 	Operations
 }
 
@@ -33,13 +35,45 @@ type Ownership interface {
 	Owns(tenant string) bool
 	// Others returns the other owners of a tenant, the primary first.
 	Others(tenant string) []shard.Peer
-	// Peers returns the other members of the ring, by name.
+	// Peers returns the other members, by name.
 	Peers() []shard.Peer
 	// Ring returns the ring, nil if there is none, its members in their order, and
 	// what is closed as soon as there is another.
 	Ring() (r *ring.Ring, members []shard.Peer, changed <-chan struct{})
 	// Hear takes the word of another owner that tenants are active there.
 	Hear(tenants []shard.Activity)
+}
+
+// Holding is what this node, and others, hold of tenants, whoever owns them.
+type Holding interface {
+	// Holds reports whether a tenant is active on this node, owned or not.
+	Holds(tenant string) bool
+	// Sources returns the nodes to peek at for a tenant that is not settled here, none
+	// if it is; Holders those that may hold it.
+	Sources(tenant string) []shard.Peer
+	Holders(tenant string) []shard.Peer
+	// Definition returns how a kind is defined here; false: it is not, or nothing of it
+	// is kept.
+	Definition(kind string) (d shard.Definition, ok bool)
+	// Peek answers from what is held and known current, and leaves no trace.
+	Peek(tenant string, d shard.Definition, key string) (a cache.Answer, ok bool)
+}
+
+// Handoff is what moves tenants from node to node.
+type Handoff interface {
+	// Export hands a tenant over.
+	//
+	// Errors: shard.ErrNotHeld, those of to and of ctx.
+	Export(ctx context.Context, tenant string, wanted []shard.Definition, pageBytes int, to shard.Receiver) (cache.End, error)
+	// Fence returns for which of the tenants what was published before has been
+	// applied.
+	Fence(ctx context.Context, tenants []string) ([]string, error)
+	// States returns where tenants are in their life here, TakeOver too, when it has
+	// activated those that are owned here and that the node of a name hands over.
+	States(tenants []string) []shard.State
+	TakeOver(from string, tenants []shard.Activity) []shard.State
+	// Tenants gives the active tenants page by page, the most read first.
+	Tenants(page func([]shard.Activity) error) error
 }
 
 // Operations is what operators ask of a node. None of them waits.

@@ -57,17 +57,29 @@ func (r *reader) find(ctx context.Context, e entry, l *limits) (found, error) {
 		return r.here(ctx, e, l)
 	case r.node.Owns(e.tenant):
 		return r.owned(ctx, e, l)
-	default:
-		return r.elsewhere(ctx, e, l)
 	}
+	if f, ok := r.held(e, l); ok {
+		return f, nil
+	}
+	return r.elsewhere(ctx, e, l)
 }
 
-// here reads an entry from this node.
-func (r *reader) here(ctx context.Context, e entry, l *limits) (found, error) {
+// here reads an entry from this node: from memory; while the tenant is not settled
+// here, from what another holds; or from the origin.
+func (r *reader) here(ctx context.Context, e entry, l *limits) (f found, err error) {
 	o, err := r.options(e, l)
 	if err != nil {
-		return found{}, err
+		return f, err
 	}
-	a, err := r.node.Read(ctx, e.tenant, e.kind, e.key, o)
-	return found{Answer: a}, err
+	if r.peers != nil {
+		var ok bool
+		if f.Answer, ok, err = r.node.Recall(e.tenant, e.kind, e.key, o); ok || err != nil {
+			return f, err
+		}
+		if f.Answer, ok = r.peek(ctx, e, &o); ok {
+			return f, nil
+		}
+	}
+	f.Answer, err = r.node.Read(ctx, e.tenant, e.kind, e.key, o)
+	return f, err
 }

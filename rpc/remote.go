@@ -18,6 +18,7 @@ import (
 // peerReader is what the edge asks of other nodes; see [peers.Peers].
 type peerReader interface {
 	Get(ctx context.Context, owners []shard.Peer, read *tenantryv1.PeerRead) (peers.Answer, error)
+	Peek(ctx context.Context, from []shard.Peer, tenant string, d shard.Definition, key string) (a cache.Answer, ok bool)
 }
 
 // remote is what another node said of its answer.

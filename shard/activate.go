@@ -10,12 +10,16 @@ import (
 // limit of the node is reached, or the origin does not know the tenant. Of several
 // callers at once, one does. Following happens under the map's lock, so that it and
 // letting go cannot overtake each other.
-func (n *Node) activate(name string) *tenant { return n.activateIdle(name, 0) }
+func (n *Node) activate(name string) *tenant { return n.activateAt(name, 0, n.activations.Allow) }
 
 // activateIdle activates a tenant that was last read so long ago, elsewhere.
 func (n *Node) activateIdle(name string, idle time.Duration) *tenant {
+	return n.activateAt(name, idle, n.arrivals.Allow)
+}
+
+func (n *Node) activateAt(name string, idle time.Duration, allow func() bool) *tenant {
 	t, _ := n.tenants.Compute(name, func(old *tenant, loaded bool) (*tenant, xsync.ComputeOp) {
-		if loaded || !n.admit(name) {
+		if loaded || !n.admit(name, allow) {
 			return old, xsync.CancelOp
 		}
 		conn := n.bus.Conn(name)
@@ -38,11 +42,11 @@ func (n *Node) activateHeard(name string, idle time.Duration) *tenant {
 
 // admit takes a place among the active tenants. There is none once Run ends:
 // it lets go of those that were stored before.
-func (n *Node) admit(name string) bool {
-	if n.draining.Load() || !n.Owns(name) || n.strangers.has(name) {
+func (n *Node) admit(name string, allow func() bool) bool {
+	if n.draining.Load() || !n.view.Load().holds(name) || n.strangers.has(name) {
 		return false
 	}
-	if n.active.Add(1) > n.limit && !n.preload[name] || !n.preload[name] && !n.activations.Allow() {
+	if n.active.Add(1) > n.limit && !n.preload[name] || !n.preload[name] && !allow() {
 		n.active.Add(-1)
 		n.metrics.refused.Inc()
 		return false

@@ -103,10 +103,11 @@ func (b *hastyBus) Follow(tenants ...string) {
 	}
 }
 
-func (*hastyBus) Unfollow(...string)              {}
-func (*hastyBus) Conn(string) int                 { return 0 }
-func (*hastyBus) Channels(string) []string        { return nil }
-func (*hastyBus) Status() []subscriber.ConnStatus { return make([]subscriber.ConnStatus, 1) }
+func (*hastyBus) Unfollow(...string)               {}
+func (*hastyBus) Conn(string) int                  { return 0 }
+func (*hastyBus) Channels(string) []string         { return nil }
+func (*hastyBus) Fence(context.Context, int) error { return nil }
+func (*hastyBus) Status() []subscriber.ConnStatus  { return make([]subscriber.ConnStatus, 1) }
 
 func TestAConfirmationDuringTheActivationIsNotLost(t *testing.T) {
 	r := newRig(t, Config{})

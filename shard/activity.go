@@ -1,10 +1,13 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tenantry/tenantry/cache"
 )
 
 // Activity is when a tenant was read last.
@@ -13,11 +16,20 @@ type Activity struct {
 	Idle   time.Duration
 }
 
-// colleagues is how the node tells other nodes.
+// colleagues is how the node tells and asks other nodes.
 type colleagues interface {
 	// Activity tells a node of tenants that were read here, at most
 	// [MaxActivities]. It returns when that node knows.
 	Activity(ctx context.Context, to Peer, tenants []Activity) error
+	// States tells a node of tenants that are held here, at most [MaxActivities], and
+	// that it owns; see [Node.TakeOver]. It returns where they are in their life there.
+	States(ctx context.Context, to Peer, tenants []Activity) ([]State, error)
+	// Tenants gives all tenants that are active on a node, page by page, the most read
+	// first.
+	Tenants(ctx context.Context, of Peer, page func([]Activity)) error
+	// Export asks a node for what it holds of a tenant; see [Node.Export]. A node that
+	// sends nothing for a while has broken off.
+	Export(ctx context.Context, from Peer, tenant string, kinds []*cache.Kind, keep func(*cache.Kind, []cache.Handed) error) (cache.End, error)
 }
 
 // MaxActivities is how many tenants are told of at once.
@@ -34,10 +46,6 @@ const (
 	shareTimeout    = 2 * time.Second
 	shareMostSeldom = time.Minute
 )
-
-// parting is how long a tenant that is no longer owned is held for want of an
-// owner that knows of it.
-const parting = 5 * time.Second
 
 // sharing is what other owners are to be told, and what they told too early.
 type sharing struct {
@@ -118,14 +126,13 @@ func (s *sharing) giveUp(id string) []*tenant {
 }
 
 // shareActivity tells other owners of the tenants that are read here, until ctx
-// ends, and lets go of those that only others own.
+// ends. Who owns what this node no longer does is told by [Node.handOver].
 func (n *Node) shareActivity(ctx context.Context) error {
 	var couriers sync.WaitGroup
 	defer couriers.Wait()
 	ticker := time.NewTicker(shareInterval)
 	defer ticker.Stop()
 	look, looked := min(shareLook, n.idleTimeout/4), n.Now()
-	var strays []*tenant
 	for {
 		select {
 		case <-ticker.C:
@@ -136,41 +143,31 @@ func (n *Node) shareActivity(ctx context.Context) error {
 		if now := n.Now(); all || now-looked >= look {
 			looked = now
 			n.sharing.early.sweep(now)
-			strays = n.shareAll(ctx, &couriers)
+			n.share(ctx, &couriers, n.held())
 		} else if len(fresh) > 0 {
 			n.share(ctx, &couriers, fresh)
 		}
-		strays = n.part(strays)
 	}
 }
 
-// shareAll looks at all tenants, and returns those that only others own.
-func (n *Node) shareAll(ctx context.Context, couriers *sync.WaitGroup) (strays []*tenant) {
-	v, now := n.view.Load(), n.Now()
+// held returns the active tenants, those first that were read most.
+func (n *Node) held() []*tenant {
 	var all []*tenant
 	n.tenants.Range(func(_ string, t *tenant) bool {
-		if all = append(all, t); t.strays(now, v.owns(t.name)) {
-			strays = append(strays, t)
-		}
+		all = append(all, t)
 		return true
 	})
-	n.share(ctx, couriers, all)
-	return strays
+	return hottest(all)
 }
 
-// part lets go of the strays whose owners know of them, and returns the others.
-func (n *Node) part(strays []*tenant) []*tenant {
-	v, now := n.view.Load(), n.Now()
-	return slices.DeleteFunc(strays, func(t *tenant) bool {
-		if !t.strays(now, v.owns(t.name)) {
-			return true
-		}
-		if !t.mayPart(now, v.audience) {
-			return false
-		}
-		n.letGo(t)
-		return true
-	})
+// hottest sorts tenants by their reads, the most first.
+func hottest(tenants []*tenant) []*tenant {
+	reads := make(map[*tenant]uint64, len(tenants))
+	for _, t := range tenants {
+		reads[t] = t.cache.Reads()
+	}
+	slices.SortFunc(tenants, func(a, b *tenant) int { return cmp.Compare(reads[b], reads[a]) })
+	return tenants
 }
 
 // share has each other owner told what it does not know yet, and waits for none.
@@ -192,7 +189,7 @@ func (n *Node) newsOf(v *view, tenants []*tenant) map[string]*post {
 	seldom := min(n.idleTimeout/4, shareMostSeldom)
 	for _, t := range tenants {
 		others := v.others(t.name)
-		if !t.tellable(n.Now(), v.audience, seldom, len(others)) {
+		if !v.holds(t.name) || !t.tellable(n.Now(), v.audience, seldom, len(others)) {
 			continue
 		}
 		for _, to := range others {
@@ -225,11 +222,7 @@ func (n *Node) deliver(ctx context.Context, to Peer, id string) {
 func (n *Node) tell(ctx context.Context, to Peer, tenants []*tenant) error {
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 	defer cancel()
-	list := make([]Activity, len(tenants))
-	for i, t := range tenants {
-		list[i] = Activity{t.name, t.cache.LastRead()}
-	}
-	return n.cluster.Colleagues.Activity(ctx, to, list)
+	return n.cluster.Colleagues.Activity(ctx, to, activities(tenants))
 }
 
 // Hear takes the word of another owner that tenants are active there: those that
@@ -240,7 +233,7 @@ func (n *Node) Hear(list []Activity) {
 	for _, a := range list {
 		switch {
 		case a.Idle >= n.idleTimeout:
-		case v.owns(a.Tenant):
+		case v.holds(a.Tenant):
 			n.hear(a)
 		default:
 			early = append(early, a)

@@ -22,11 +22,12 @@ const (
 // stillBus confirms at once and is never heard of again.
 type stillBus struct{ names []string }
 
-func (b *stillBus) Follow(names ...string)        { b.names = append(b.names, names...) }
-func (*stillBus) Unfollow(...string)              {}
-func (*stillBus) Conn(string) int                 { return 0 }
-func (*stillBus) Channels(string) []string        { return nil }
-func (*stillBus) Status() []subscriber.ConnStatus { return make([]subscriber.ConnStatus, 1) }
+func (b *stillBus) Follow(names ...string)         { b.names = append(b.names, names...) }
+func (*stillBus) Unfollow(...string)               {}
+func (*stillBus) Conn(string) int                  { return 0 }
+func (*stillBus) Channels(string) []string         { return nil }
+func (*stillBus) Fence(context.Context, int) error { return nil }
+func (*stillBus) Status() []subscriber.ConnStatus  { return make([]subscriber.ConnStatus, 1) }
 
 // address is a tenant and a key, as parts of one string.
 type address struct{ tenant, key, joined string }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tenantry/tenantry/cache"
 	"github.com/tenantry/tenantry/shard/ring"
 )
 
@@ -20,7 +21,7 @@ type fakeMembers struct {
 	changed chan struct{}
 
 	mu    sync.Mutex
-	ready []Peer
+	alive []Peer
 }
 
 func newFakeMembers() *fakeMembers {
@@ -29,17 +30,27 @@ func newFakeMembers() *fakeMembers {
 	return m
 }
 
-func (m *fakeMembers) Ready() []Peer {
+func (m *fakeMembers) Alive() []Peer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.ready)
+	return slices.Clone(m.alive)
 }
 
 func (m *fakeMembers) Changed() <-chan struct{} { return m.changed }
 
+// set has the members be these, all of them ready.
 func (m *fakeMembers) set(ready ...Peer) {
+	ready = slices.Clone(ready)
+	for i := range ready {
+		ready[i].Ready = true
+	}
+	m.be(ready...)
+}
+
+// be has the members be these.
+func (m *fakeMembers) be(alive ...Peer) {
 	m.mu.Lock()
-	m.ready = slices.Clone(ready)
+	m.alive = slices.Clone(alive)
 	m.mu.Unlock()
 	select {
 	case m.changed <- struct{}{}:
@@ -62,6 +73,10 @@ type mates struct {
 	nodes map[string]*Node         // by ID
 	way   map[string]time.Duration // to a node, by ID; < 0: nothing arrives
 	told  []telling
+	// exports are those so far, as "n1 of n2 tenant"; from those that are broken, none
+	// comes whole.
+	exports []string
+	broken  map[string]bool
 }
 
 var errNoWay = errors.New("no way there")
@@ -74,23 +89,91 @@ type sender struct {
 
 func (s sender) Activity(ctx context.Context, to Peer, tenants []Activity) error {
 	s.mu.Lock()
-	node, way := s.nodes[to.ID], s.way[to.ID]
 	s.told = append(s.told, telling{s.name, to.Name, tenants, time.Since(s.begun)})
+	s.mu.Unlock()
+	node, err := s.reach(ctx, to)
+	if err == nil {
+		node.Hear(tenants)
+	}
+	return err
+}
+
+func (s sender) States(ctx context.Context, to Peer, tenants []Activity) ([]State, error) {
+	node, err := s.reach(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return node.TakeOver(s.name, tenants), nil
+}
+
+func (s sender) Tenants(ctx context.Context, of Peer, page func([]Activity)) error {
+	node, err := s.reach(ctx, of)
+	if err != nil {
+		return err
+	}
+	return node.Tenants(func(tenants []Activity) error { page(tenants); return nil })
+}
+
+func (s sender) Export(ctx context.Context, from Peer, tenant string, kinds []*cache.Kind, keep func(*cache.Kind, []cache.Handed) error) (cache.End, error) {
+	stalled, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	node, err := s.reach(stalled, from)
+	if err != nil {
+		return cache.End{}, err
+	}
+	s.mu.Lock()
+	s.exports = append(s.exports, s.name+" of "+from.Name+" "+tenant)
+	broken := s.broken[from.ID]
+	s.mu.Unlock()
+	wanted := make([]Definition, len(kinds))
+	for i, k := range kinds {
+		wanted[i] = Definition{k.Name, k.Definition}
+	}
+	end, err := node.Export(ctx, tenant, wanted, 1000, receiver{kinds, keep})
+	if broken && err == nil {
+		err = errNoWay
+	}
+	// The kinds are the receiver's own.
+	for i, w := range end.Whole {
+		end.Whole[i].Kind = named(kinds, w.Kind.Name)
+	}
+	return end, err
+}
+
+// receiver is keep as an export sees it.
+type receiver struct {
+	kinds []*cache.Kind
+	keep  func(*cache.Kind, []cache.Handed) error
+}
+
+func (r receiver) Begin([]*cache.Kind) error { return nil }
+
+func (r receiver) Page(k *cache.Kind, entries []cache.Handed) error {
+	return r.keep(named(r.kinds, k.Name), entries)
+}
+
+func named(kinds []*cache.Kind, name string) *cache.Kind {
+	return kinds[slices.IndexFunc(kinds, func(k *cache.Kind) bool { return k.Name == name })]
+}
+
+// reach returns the node that a call reaches, when it has.
+func (s sender) reach(ctx context.Context, to Peer) (*Node, error) {
+	s.mu.Lock()
+	node, way := s.nodes[to.ID], s.way[to.ID]
 	s.mu.Unlock()
 	switch {
 	case node == nil:
-		return errNoWay
+		return nil, errNoWay
 	case way < 0:
 		<-ctx.Done()
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	select {
 	case <-time.After(way):
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	node.Hear(tenants)
-	return nil
+	return node, nil
 }
 
 // words returns what was told so far and forgets it.
@@ -171,7 +254,7 @@ func crewInBubble(t *testing.T, size int, cfg Config, test func(c *crew)) {
 }
 
 func newCrew(t *testing.T, settings ring.Settings) *crew {
-	c := &crew{T: t, mates: &mates{begun: time.Now(), nodes: map[string]*Node{}, way: map[string]time.Duration{}}}
+	c := &crew{T: t, mates: &mates{begun: time.Now(), nodes: map[string]*Node{}, way: map[string]time.Duration{}, broken: map[string]bool{}}}
 	var err error
 	if c.rings, err = ring.NewShared(settings); err != nil {
 		t.Fatal(err)
@@ -188,6 +271,9 @@ func (c *crew) add(p Peer, cfg Config) *hand {
 	c.hands = append(c.hands, h)
 	return h
 }
+
+// warm has a node be as one that found nothing to warm.
+func (h *hand) warm() { h.node.warm.Store(true) }
 
 // start runs a node until ctx ends.
 func (h *hand) start(ctx context.Context) (ended <-chan struct{}) {

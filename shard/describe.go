@@ -180,6 +180,17 @@ func (n *Node) summarize(t *tenant) Summary {
 	return s
 }
 
+// loading returns how many active tenants are not live.
+func (n *Node) loading() (count int) {
+	n.tenants.Range(func(_ string, t *tenant) bool {
+		if !t.loadedBefore() {
+			count++
+		}
+		return true
+	})
+	return count
+}
+
 // doubtful returns how many active tenants are.
 func (n *Node) doubtful() (count int) {
 	n.tenants.Range(func(_ string, t *tenant) bool {

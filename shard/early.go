@@ -68,7 +68,7 @@ func (e *early) sweep(now time.Duration) {
 // hearEarly takes the words that came before the ring that makes them count. Who said
 // them may be no owner any longer: this node tells the others.
 func (n *Node) hearEarly() {
-	for _, a := range n.sharing.early.take(n.Owns, n.Now()) {
+	for _, a := range n.sharing.early.take(n.view.Load().holds, n.Now()) {
 		if t := n.activateIdle(a.Tenant, a.Idle); t != nil {
 			t.cache.ReadElsewhere(a.Idle)
 		}

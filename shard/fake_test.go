@@ -61,6 +61,18 @@ func (b *fakeBus) Unfollow(tenants ...string) {
 
 func (b *fakeBus) Conn(string) int { return 0 }
 
+// Fence returns when the goroutine has made the calls before it.
+func (b *fakeBus) Fence(ctx context.Context, _ int) error {
+	done := make(chan struct{})
+	b.do(func() { close(done) })
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (b *fakeBus) Channels(tenant string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

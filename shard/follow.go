@@ -49,15 +49,9 @@ func (n *Node) settle(ctx context.Context) {
 
 // renew makes the ring of the members and takes it for the node's.
 func (n *Node) renew(ctx context.Context) {
-	ready := n.cluster.Members.Ready()
-	v := &view{changed: make(chan struct{})}
-	if len(ready) > 0 {
-		var err error
-		if v.ring, err = n.cluster.Rings.Ring(ctx, ringMembers(ready)); err != nil {
-			return // ctx has ended
-		}
-		v.peers = inOrder(v.ring, ready)
-		v.self, v.within = v.ring.Index(n.cluster.Self)
+	v, err := n.newView(ctx, n.cluster.Members.Alive())
+	if err != nil {
+		return // ctx has ended
 	}
 	before := n.view.Load()
 	another := v.follow(before)
@@ -69,6 +63,35 @@ func (n *Node) renew(ctx context.Context) {
 		n.moved()
 	}
 	close(before.changed)
+}
+
+// newView returns the view of the members. Its error is that of ctx.
+func (n *Node) newView(ctx context.Context, members []Peer) (v *view, err error) {
+	v = &view{name: n.cluster.Self, changed: make(chan struct{}), alive: make(map[string]Peer)}
+	var ready, joining []Peer
+	for _, p := range members {
+		if p.Ready {
+			ready = append(ready, p)
+		}
+		switch {
+		case p.Name != v.name:
+			v.alive[p.ID] = p
+		case !p.Ready && !n.draining.Load():
+			joining = append(joining, p)
+		}
+	}
+	if len(ready) == 0 {
+		return v, nil
+	}
+	if v.ring, err = n.cluster.Rings.Ring(ctx, ringMembers(ready)); err != nil {
+		return nil, err
+	}
+	v.peers = inOrder(v.ring, ready)
+	v.self, v.within = v.ring.Index(v.name)
+	if len(joining) > 0 {
+		v.next, err = n.cluster.Rings.Ring(ctx, ringMembers(append(ready, joining...)))
+	}
+	return v, err
 }
 
 // mine returns the partitions that this node owns, of whatever rank.
@@ -97,12 +120,16 @@ func inOrder(r *ring.Ring, ready []Peer) []Peer {
 }
 
 // moved does what a new ring asks for: what is to be held is activated, and others
-// are told of the tenants that they own now. What is not owned any longer is let go
-// of once they know; see [Node.shareAll].
+// are told of the tenants that they own now. What is not owned any longer is handed
+// over; see [Node.handOver].
 func (n *Node) moved() {
 	n.preloadOwned()
 	n.hearEarly()
 	n.sharing.again()
+	select {
+	case n.strayed <- struct{}{}:
+	default:
+	}
 }
 
 // preloadOwned activates the tenants to preload that this node owns, once it is known

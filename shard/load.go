@@ -33,23 +33,30 @@ func (n *Node) runLoader(ctx context.Context, q *queue, paced bool) error {
 			return nil
 		}
 		for t, ok := q.take(); ok && ctx.Err() == nil; t, ok = q.take() {
-			if t.entries {
+			switch {
+			case t.from != nil:
+				n.takeFrom(ctx, t.tenant, t.from)
+			case t.entries:
 				n.revalidate(ctx, t.tenant)
-			} else {
+			default:
 				n.load(ctx, t.tenant, paced)
 			}
 		}
 	}
 }
 
-// load reads the lists of the critical kinds that are missing. A tenant of
-// which the origin has none is let go: see [Node.forget].
+// load takes what another node has of a tenant that is new here, or in doubt, and
+// reads the lists of the critical kinds that are missing then. A tenant of which the
+// origin has none is let go: see [Node.forget].
 func (n *Node) load(ctx context.Context, t *tenant, paced bool) {
 	kinds, ok := t.loading()
 	if !ok {
 		return
 	}
 	a := attempt{began: n.Now(), generation: t.cache.Generation()}
+	if t.importable(a.generation) {
+		kinds = n.importSome(ctx, t, kinds, paced, &a)
+	}
 	absent := 0
 	for _, k := range kinds {
 		switch err := n.loadList(ctx, t, k, paced); {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,9 @@ type bus interface {
 	Status() []subscriber.ConnStatus
 	// Channels returns the channels of a tenant if they are all confirmed now.
 	Channels(tenant string) []string
+	// Fence returns when everything that the server had received on a connection
+	// before the call has been handled; see [subscriber.Subscriber.Fence].
+	Fence(ctx context.Context, conn int) error
 }
 
 // Config configures a [Node]. Every field without a default is required.
@@ -45,7 +49,8 @@ type Config struct {
 	// ActiveTenants bounds the tenants that are active at once. Default 100,000.
 	ActiveTenants int
 	// ActivationsPerSecond bounds the rate at which they become active; a
-	// second's worth may come at once. Default 1,000.
+	// second's worth may come at once. As many again may become active because
+	// another node told of them, so that neither holds up the other. Default 1,000.
 	ActivationsPerSecond int
 	// ResyncPerSecond bounds the lists and entries read anew in the background each
 	// second, after a doubt or before their TTL. Default 500.
@@ -62,8 +67,10 @@ type Config struct {
 // Node holds the tenants of this node.
 type Node struct {
 	kinds       map[string]*cache.Kind
-	names       []string // of the kinds, in order
-	critical    []*cache.Kind
+	names       []string      // of the kinds, in order
+	critical    []*cache.Kind // that the origin lists
+	kept        []*cache.Kind // of which anything is
+	unlisted    []*cache.Kind // of those, the others
 	cache       *cache.Cache
 	bus         bus
 	links       []*link
@@ -80,6 +87,10 @@ type Node struct {
 	cluster     *Cluster // nil: the node is alone
 	sharing     sharing
 	view        atomic.Pointer[view]
+	strayed     chan struct{} // capacity 1: the ring is another
+	arrivals    *rate.Limiter
+	exports     chan struct{} // held by each export
+	warm        atomic.Bool   // what it is going to own is live
 
 	tenants   *xsync.Map[string, *tenant]
 	active    atomic.Int64
@@ -118,15 +129,21 @@ func New(cfg Config) *Node {
 	}
 	for _, k := range cfg.Kinds {
 		n.kinds[k.Name], n.names = k, append(n.names, k.Name)
-		if k.Class == cache.Critical && k.Listed {
+		switch {
+		case k.Class == cache.Critical && k.Listed:
 			n.critical = append(n.critical, k)
 			n.shortest = min(n.shortest, k.TTL)
+		case k.Class != cache.OnDemand:
+			n.unlisted = append(n.unlisted, k)
 		}
 	}
+	n.kept = slices.Concat(n.critical, n.unlisted)
 	for _, name := range cfg.Preload {
 		n.preload[name] = true
 	}
 	n.activations = limiter(cmp.Or(cfg.ActivationsPerSecond, defaultActivations))
+	n.arrivals = limiter(cmp.Or(cfg.ActivationsPerSecond, defaultActivations))
+	n.strayed, n.exports = make(chan struct{}, 1), make(chan struct{}, maxExports)
 	n.resyncs = newPacer(cmp.Or(cfg.ResyncPerSecond, defaultResyncPerSecond))
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
@@ -159,6 +176,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.cluster != nil {
 		g.Go(func() error { return n.followMembers(ctx) })
 		g.Go(func() error { return n.shareActivity(ctx) })
+		g.Go(func() error { return n.handOver(ctx) })
 	}
 	n.preloadOwned()
 	for range loaders {

@@ -12,6 +12,8 @@ type task struct {
 	// entries says that its lists are good, and what they do not tell of is to be
 	// read anew. Such tasks come after all lists.
 	entries bool
+	// from is a node that hands over what it has of a tenant that is live here.
+	from *Peer
 	// reads is how much the tenant was read lately: the most read first.
 	reads uint64
 	seq   uint64

@@ -10,7 +10,7 @@ type MemberState uint8
 
 // The states of a member, in their order.
 const (
-	Joining   MemberState = iota // its bus has not been live yet
+	Joining   MemberState = iota // its bus has not been live yet, or its tenants are not
 	Ready                        // it should be sent requests
 	Departing                    // it is about to end
 )
@@ -23,13 +23,14 @@ type Member struct {
 	State MemberState
 	// BusLive says that every connection of the bus is live now.
 	BusLive bool
-	// ActiveTenants is the number of tenants that are active.
-	ActiveTenants int
+	// ActiveTenants is the number of tenants that are active, LoadingTenants of those
+	// that are not live yet.
+	ActiveTenants, LoadingTenants int
 }
 
 // Member describes this node.
 func (n *Node) Member() Member {
-	m := Member{BusLive: n.busLive(), ActiveTenants: n.Active()}
+	m := Member{BusLive: n.BusLive(), ActiveTenants: n.Active(), LoadingTenants: n.loading()}
 	switch ready, _, _ := n.Readiness(); {
 	case n.draining.Load():
 		m.State = Departing
@@ -39,7 +40,8 @@ func (n *Node) Member() Member {
 	return m
 }
 
-func (n *Node) busLive() bool {
+// BusLive reports whether every connection of the bus is live.
+func (n *Node) BusLive() bool {
 	for _, c := range n.bus.Status() {
 		if !c.Live {
 			return false
@@ -48,17 +50,10 @@ func (n *Node) busLive() bool {
 	return true
 }
 
-// MayOwn reports whether the node may be given tenants: its bus has been live on
-// every connection, and it is not about to end. Losing the bus later changes
-// nothing (C8).
-func (n *Node) MayOwn() bool {
-	for _, c := range n.bus.Status() {
-		if c.Since.IsZero() {
-			return false
-		}
-	}
-	return !n.draining.Load()
-}
+// MayOwn reports whether the node may be given tenants: it is warm, so that its bus
+// has been live on every connection, and not about to end. Losing the bus later
+// changes nothing (C8).
+func (n *Node) MayOwn() bool { return n.warm.Load() && !n.draining.Load() }
 
 // busPatience is how long a bus must have been lost before it counts that others
 // have not lost theirs: by then they would have told. It is also what a bus may take

@@ -57,6 +57,7 @@ type tenant struct {
 	verified   uint64        // the generation for which entries that no list tells of were read anew
 	readsAt    uint64        // reads when the tenant was last queued to be read anew
 	told       told          // what other owners know of it
+	move       *move         // from node to node; nil: it does not
 }
 
 func newTenant(name string, entries *cache.Tenant, now time.Duration) *tenant {
@@ -229,6 +230,14 @@ func (t *tenant) isDoubtful(current uint64) bool {
 		return t.generation != current
 	}
 	return t.round != 0 && t.round != current
+}
+
+// settled reports whether the tenant is live and not in doubt.
+func (t *tenant) settled() bool {
+	current := t.cache.Generation()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state == Live && t.generation == current
 }
 
 // note remembers what an event said of an entry. Only the first entry of an

@@ -9,7 +9,6 @@ type told struct {
 	pending  int32  // words on their way to owners
 	reads    uint64
 	at       time.Duration
-	stray    time.Duration // since when this node owns it no longer; 0: it does
 }
 
 // tellable reports whether other owners, so many, are to be told: of a view whose
@@ -42,25 +41,4 @@ func (t *tenant) heard(audience uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.told.audience = audience
-}
-
-// strays notes whether this node owns the tenant, and returns whether it does not.
-func (t *tenant) strays(now time.Duration, owned bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case owned:
-		t.told.stray = 0
-	case t.told.stray == 0:
-		t.told.stray = now
-	}
-	return !owned
-}
-
-// mayPart reports whether a tenant that is no longer owned is to be let go: its
-// owners know of it, or could not be told for a while.
-func (t *tenant) mayPart(now time.Duration, audience uint32) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.told.audience == audience && t.told.pending == 0 || now-t.told.stray >= parting
 }

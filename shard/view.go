@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,19 +19,22 @@ type Peer struct {
 	Token string
 	// BusLive says that its bus is live, as far as it has told.
 	BusLive bool
+	// Ready says that it owns tenants. One that is not joins, or leaves.
+	Ready bool
 }
 
 // members is what the node asks of the cluster.
 type members interface {
-	// Ready returns the members that own tenants, this one among them once it does.
-	Ready() []Peer
-	// Changed has something whenever Ready may return something else.
+	// Alive returns the members that are not gone, this one among them.
+	Alive() []Peer
+	// Changed has something whenever Alive may return something else.
 	Changed() <-chan struct{}
 }
 
 // view is the ring as this node sees it now, with the members to reach. It is
 // immutable.
 type view struct {
+	name    string // of this node
 	ring    *ring.Ring
 	self    uint32
 	within  bool   // this node is a member of the ring
@@ -40,7 +45,24 @@ type view struct {
 	audience uint32
 	// busSince is since when another member's bus is live; zero: none is.
 	busSince time.Time
+	// alive are all members but this one, by ID.
+	alive map[string]Peer
+	// next is the ring with this node, which is not in it yet; nil: it is, or leaves.
+	next *ring.Ring
+	// past are the rings before, the newest first: their owners may hold tenants that
+	// have moved.
+	past []past
 }
+
+// past is a ring that was another's predecessor.
+type past struct {
+	ring  *ring.Ring
+	peers []Peer
+}
+
+// maxPast bounds the rings that are remembered: members change one after the other,
+// as in a rolling restart, faster than many tenants move.
+const maxPast = 4
 
 // owns reports whether this node is to hold a tenant. Where there is no ring, every
 // node is an owner of everything: ownership is advice (C8).
@@ -49,6 +71,32 @@ func (v *view) owns(tenant string) bool {
 		return true
 	}
 	return v.within && slices.Contains(v.ring.Lookup(tenant), v.self)
+}
+
+// holds reports whether this node is to hold a tenant: it owns it, or will, once it
+// has a place in the ring.
+func (v *view) holds(tenant string) bool {
+	if v.next == nil {
+		return v.owns(tenant)
+	}
+	self, _ := v.next.Index(v.name)
+	return slices.Contains(v.next.Lookup(tenant), self)
+}
+
+// sources returns the nodes that may hold a tenant: its other owners, the primary
+// first, then those that were its owners.
+func (v *view) sources(tenant string) []Peer {
+	all := v.others(tenant)
+	for _, p := range v.past {
+		for _, owner := range p.ring.Lookup(tenant) {
+			was := p.peers[owner]
+			_, alive := v.alive[was.ID]
+			if alive && !slices.ContainsFunc(all, func(p Peer) bool { return p.ID == was.ID }) {
+				all = append(all, v.alive[was.ID])
+			}
+		}
+	}
+	return all
 }
 
 // others returns the owners of a tenant but this node, the primary first.
@@ -80,6 +128,9 @@ func (v *view) follow(before *view) (another bool) {
 	v.audience = before.audience
 	if another {
 		v.audience++
+	}
+	if v.past = before.past; before.ring != nil && before.epoch() != v.epoch() {
+		v.past = append([]past{{before.ring, before.peers}}, v.past[:min(len(v.past), maxPast-1)]...)
 	}
 	if v.hasLiveBus() {
 		if v.busSince = before.busSince; v.busSince.IsZero() {
@@ -123,16 +174,40 @@ func (n *Node) Owns(tenant string) bool { return n.view.Load().owns(tenant) }
 // Others returns the other owners of a tenant, the primary first.
 func (n *Node) Others(tenant string) []Peer { return n.view.Load().others(tenant) }
 
-// Peers returns the other members of the ring, by name.
+// Peers returns the other members, those that join or leave among them, by name.
 func (n *Node) Peers() []Peer {
+	return slices.SortedFunc(maps.Values(n.view.Load().alive), func(a, b Peer) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Holds reports whether a tenant is active on this node, owned or not.
+func (n *Node) Holds(tenant string) bool {
+	_, ok := n.tenants.Load(tenant)
+	return ok
+}
+
+// Sources returns the nodes to peek at for a tenant that is not settled here: being
+// loaded, in doubt, or not held; none if it is.
+func (n *Node) Sources(tenant string) []Peer {
+	if n.cluster == nil {
+		return nil
+	}
+	if t, ok := n.tenants.Load(tenant); ok && t.settled() {
+		return nil
+	}
+	return slices.DeleteFunc(n.view.Load().sources(tenant), func(p Peer) bool { return !p.BusLive })
+}
+
+// Holders returns the other nodes that may hold a tenant: its owners, those that were,
+// and those that join.
+func (n *Node) Holders(tenant string) []Peer {
 	v := n.view.Load()
-	peers := make([]Peer, 0, len(v.peers))
-	for i, p := range v.peers {
-		if uint32(i) != v.self || !v.within {
-			peers = append(peers, p)
+	all := v.sources(tenant)
+	for _, p := range v.alive {
+		if !p.Ready && !slices.ContainsFunc(all, func(q Peer) bool { return p.ID == q.ID }) {
+			all = append(all, p)
 		}
 	}
-	return peers
+	return all
 }
 
 // Ring returns the ring, nil if there is none, its members in their order, and what

@@ -175,6 +175,7 @@ func (l *life) pong(token string) {
 		l.lose(CauseReconnect, errMissing)
 	default:
 		l.prove(p)
+		l.fences.held(p.fence)
 	}
 }
 

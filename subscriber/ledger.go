@@ -13,6 +13,8 @@ type probe struct {
 	replies int64
 	// expected says that the server has it: it must come back.
 	expected bool
+	// fence is closed when it is back; nil: nobody waits for it.
+	fence chan struct{}
 }
 
 // ledger keeps the probes outstanding on one connection, by token. Tokens are

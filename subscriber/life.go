@@ -17,6 +17,10 @@ type life struct {
 	queue *queue
 	pings *ledger
 	beats *ledger
+	// fences are PINGs that somebody waits for.
+	fences fences
+	// ended is closed when the life has.
+	ended chan struct{}
 	// cancel ends the life's context, and with it the life.
 	cancel context.CancelCauseFunc
 	// written counts the subscription replies that completed writes have
@@ -54,6 +58,7 @@ func newLife(c *conn, link link) *life {
 		conn: c, link: link,
 		queue: &queue{maxItems: c.cfg.QueueEvents, maxBytes: c.cfg.QueueBytes, wake: c.wake},
 		pings: newLedger(c.cfg.ProofTTL), beats: newLedger(c.cfg.ProofTTL - c.cfg.Heartbeat),
+		fences: fences{asked: make(chan struct{}, 1)}, ended: make(chan struct{}),
 	}
 }
 
@@ -62,14 +67,13 @@ func newLife(c *conn, link link) *life {
 func (l *life) run(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	l.cancel = cancel
-	closed := make(chan struct{})
-	context.AfterFunc(ctx, func() { defer close(closed); _ = l.link.Close() })
-	if l.sendPing(ctx) { // the handshake
+	context.AfterFunc(ctx, func() { defer close(l.ended); _ = l.link.Close() })
+	if l.sendPing(ctx, nil) { // the handshake
 		l.metrics.connects.Inc()
 		l.serve(parent, ctx)
 	}
 	cancel(nil)
-	<-closed
+	<-l.ended
 	return context.Cause(ctx)
 }
 
@@ -232,10 +236,10 @@ func (l *life) names(tenants []string) []string {
 	return names
 }
 
-// sendPing starts a proof.
-func (l *life) sendPing(ctx context.Context) bool {
+// sendPing starts a proof, which may be a fence.
+func (l *life) sendPing(ctx context.Context, fence chan struct{}) bool {
 	id := token()
-	l.pings.add(id, probe{sent: time.Now(), replies: l.written.Load(), expected: true})
+	l.pings.add(id, probe{sent: time.Now(), replies: l.written.Load(), expected: true, fence: fence})
 	if err := l.link.Ping(ctx, id); err != nil {
 		l.lose(CauseConnection, err)
 		return false
@@ -247,13 +251,18 @@ func (l *life) keepPinging(ctx context.Context) {
 	tick := time.NewTicker(l.cfg.Heartbeat)
 	defer tick.Stop()
 	for {
+		var fence chan struct{}
 		select {
 		case <-tick.C:
 		case <-l.ping:
+		case <-l.fences.asked:
+			if fence = l.fences.depart(); fence == nil {
+				continue
+			}
 		case <-ctx.Done():
 			return
 		}
-		if !l.sendPing(ctx) {
+		if !l.sendPing(ctx, fence) {
 			return
 		}
 	}

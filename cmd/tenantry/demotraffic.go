@@ -26,10 +26,16 @@ const (
 
 // traffic counts the reads since the last report.
 type traffic struct {
-	clients                               []*client.Client
+	entries                               []entryNode
 	wrapper                               *http.Client
 	tenants                               []string
 	reads, fresh, memory, changes, failed atomic.Int64
+}
+
+// entryNode is a node that is asked while it is ready, as by a load balancer.
+type entryNode struct {
+	client *client.Client
+	ready  func() (ready bool, reasons, degraded []string)
 }
 
 // drive reads through all nodes and changes costs until ctx ends.
@@ -37,7 +43,7 @@ func (d *demo) drive(ctx context.Context, out io.Writer) {
 	t := &traffic{wrapper: &http.Client{Timeout: 2 * time.Second}, tenants: []string{"123"}}
 	defer t.wrapper.CloseIdleConnections()
 	for _, n := range d.nodes {
-		t.clients = append(t.clients, client.New("http://"+n.RPC(), nil))
+		t.entries = append(t.entries, entryNode{client.New("http://"+n.RPC(), nil), n.Readiness})
 	}
 	for i := range d.tenants {
 		t.tenants = append(t.tenants, wrapper.TenantName(i+1))
@@ -66,8 +72,7 @@ func every(ctx context.Context, interval time.Duration, f func()) {
 func (t *traffic) read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	node := t.clients[rand.IntN(len(t.clients))]
-	a, err := node.Get(ctx, t.tenants[rand.IntN(len(t.tenants))], "credit-config", "crm.leads.create")
+	a, err := t.entry().Get(ctx, t.tenants[rand.IntN(len(t.tenants))], "credit-config", "crm.leads.create")
 	t.reads.Add(1)
 	switch {
 	case err != nil:
@@ -79,6 +84,18 @@ func (t *traffic) read(ctx context.Context) {
 	if s := a.Freshness.GetSource(); s == tenantryv1.Freshness_MEMORY || s == tenantryv1.Freshness_EVENT {
 		t.memory.Add(1)
 	}
+}
+
+// entry returns a node that is ready, or any if none is.
+func (t *traffic) entry() *client.Client {
+	first := rand.IntN(len(t.entries))
+	for i := range t.entries {
+		e := t.entries[(first+i)%len(t.entries)]
+		if ready, _, _ := e.ready(); ready {
+			return e.client
+		}
+	}
+	return t.entries[first].client
 }
 
 // change changes a cost at the Wrapper, which publishes it.

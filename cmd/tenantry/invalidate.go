@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -94,7 +93,7 @@ func (a *access) dropAll(c *cobra.Command) error {
 		return a.failed(err)
 	}
 	names := namesOf(all.GetTenants())
-	p := newProgress(c.ErrOrStderr(), len(names))
+	p := newProgress(c.ErrOrStderr())
 	dropped, err := a.dropEach(c.Context(), node, names, p)
 	p.end()
 	if err != nil {
@@ -123,6 +122,7 @@ func (a *access) dropEach(ctx context.Context, node *client.Client, tenants []st
 		defer cancel()
 		return node.Drop(ctx, tenant)
 	}
+	done := 0
 	for _, tenant := range tenants {
 		nodes, err := one(tenant)
 		if err != nil {
@@ -131,42 +131,12 @@ func (a *access) dropEach(ctx context.Context, node *client.Client, tenants []st
 		if len(nodes) > 0 {
 			dropped++
 		}
-		p.step()
+		if done++; done%progressEvery == 0 {
+			p.say(fmt.Sprintf("dropped %d of %d tenants", done, len(tenants)))
+		}
 	}
 	return dropped, nil
 }
 
-// progress is a line on a terminal that says how far a command is. On anything
-// else it says nothing.
-type progress struct {
-	w           io.Writer // nil: no terminal, or ended
-	done, total int
-}
-
-func newProgress(w io.Writer, total int) *progress {
-	f, ok := w.(*os.File)
-	if !ok {
-		return &progress{}
-	}
-	if about, err := f.Stat(); err != nil || about.Mode()&os.ModeCharDevice == 0 {
-		return &progress{}
-	}
-	return &progress{w: w, total: total}
-}
-
 // progressEvery is how many steps there are to one that is shown.
 const progressEvery = 50
-
-func (p *progress) step() {
-	if p.done++; p.w != nil && p.done%progressEvery == 0 {
-		fmt.Fprintf(p.w, "\rdropped %d of %d tenants", p.done, p.total)
-	}
-}
-
-// end makes room for what is printed next.
-func (p *progress) end() {
-	if p.w != nil && p.done >= progressEvery {
-		fmt.Fprintln(p.w)
-	}
-	p.w = nil
-}

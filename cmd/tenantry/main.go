@@ -93,7 +93,7 @@ configuration, 3 the cluster cannot be reached.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		demoCommand(), serveCommand(), sampleWrapperCommand(), getCommand(), checkCommand(), authorizeCommand(),
-		tenantCommand(), tenantsCommand(), invalidateCommand(), membersCommand(), ringCommand(), publishCommand(), eventsCommand(), configCommand(), versionCommand(),
+		tenantCommand(), tenantsCommand(), invalidateCommand(), membersCommand(), ringCommand(), drainCommand(), publishCommand(), eventsCommand(), configCommand(), versionCommand(),
 	)
 	return root
 }

@@ -21,8 +21,9 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Run a node",
-		Long: `Runs one node until SIGTERM or Ctrl-C: it then stops being ready, leaves the ring,
-waits until no other node's ring has it, finishes the requests in work and ends. A second signal ends it at once. SIGHUP reads the
+		Long: `Runs one node until SIGTERM, Ctrl-C or "tenantry drain": it then stops being ready,
+leaves the ring, hands its tenants over to the other nodes, answers what still arrives,
+and ends. cluster.drain_timeout bounds that; a second signal ends it at once. SIGHUP reads the
 configuration again: the log level and the limits of tenants are taken up, other
 changes wait for a restart and are logged, and one with mistakes changes nothing.
 

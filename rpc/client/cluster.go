@@ -72,3 +72,12 @@ func (c *Client) Members(ctx context.Context) (*tenantryv1.ListMembersResponse, 
 	res, err := c.cluster.ListMembers(ctx, &tenantryv1.ListMembersRequest{})
 	return res, typed(err)
 }
+
+// Drain has a member leave, or the node that is asked if none is named: it hands its
+// tenants over and ends. It returns as soon as that has begun; [Client.Members] tells
+// how many tenants are left. Errors: [ErrNotFound] if no member has the name,
+// [ErrDenied], [*UnavailableError], those of ctx.
+func (c *Client) Drain(ctx context.Context, node string) (*tenantryv1.DrainResponse, error) {
+	res, err := c.cluster.Drain(ctx, &tenantryv1.DrainRequest{Node: node})
+	return res, typed(err)
+}

@@ -14,9 +14,10 @@
 //
 // The next owner is asked at once if one cannot be reached, has no answer that it
 // may give, or is known not to answer; and after a while, if it has not answered
-// when nearly all of its answers would have come: that costs a second call, and is
-// kept to a twentieth of the reads. A node that let a call from memory time out is
-// down until it answers a ping.
+// when nearly all of its answers would have come, from memory or, since an origin may
+// be out of one owner's reach alone, from there: that costs a second call, and is kept
+// to a twentieth of the reads. A node that let a call from memory time out is down
+// until it answers what it did not.
 //
 // # Goroutines
 //

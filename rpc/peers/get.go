@@ -61,6 +61,7 @@ type race struct {
 	pending  int
 	outcomes chan outcome
 	hedged   bool
+	patience *time.Timer        // until the next owner is asked as well
 	origin   context.Context    //nolint:containedctx // of the calls that wait; nil: there are none
 	give     context.CancelFunc // gives them up
 	word     Answer             // of an owner that has no answer that it may give now
@@ -75,20 +76,17 @@ func (r *race) run() (Answer, error) {
 			r.give()
 		}
 	}()
-	hedge := time.NewTimer(r.lanes[0].health.hedge())
-	defer hedge.Stop()
+	r.patience = time.NewTimer(r.lanes[0].health.hedge())
+	defer r.patience.Stop()
 	for r.pending > 0 {
 		select {
 		case o := <-r.outcomes:
 			r.pending--
-			if r.take(&o, hedge) {
+			if r.take(&o) {
 				return o.answer, nil
 			}
-		case <-hedge.C:
-			if r.next < len(r.lanes) && r.budget.spend() {
-				r.hedged = true
-				r.start()
-			}
+		case <-r.patience.C:
+			r.hedge()
 		case <-r.ctx.Done():
 			return Answer{}, r.ctx.Err()
 		}
@@ -110,12 +108,25 @@ func (r *race) start() bool {
 	return true
 }
 
+// hedge asks the next owner although another may still answer. A read that waits for
+// an origin, which may be out of that owner's reach alone, is hedged later if the
+// budget has nothing left now.
+func (r *race) hedge() {
+	switch {
+	case r.next == len(r.lanes):
+	case r.budget.spend():
+		r.hedged = true
+		r.start()
+	case r.origin != nil:
+		r.patience.Reset(minWaitHedge)
+	}
+}
+
 // take reports whether an outcome is the answer. If it is none, the next owner is
 // asked; one that reads the origin is waited for.
-func (r *race) take(o *outcome, hedge *time.Timer) bool {
+func (r *race) take(o *outcome) bool {
 	switch {
 	case o.deferred:
-		hedge.Stop()
 		r.await(o.from)
 		return false
 	case o.err != nil:
@@ -134,8 +145,10 @@ func (r *race) await(owner int) {
 	if r.origin == nil {
 		r.origin, r.give = context.WithCancel(r.ctx)
 	}
-	r.lanes[owner].wait(r.origin, question{r.read, owner, r.outcomes})
+	l := r.lanes[owner]
+	l.wait(r.origin, question{r.read, owner, r.outcomes})
 	r.pending++
+	r.patience.Reset(l.health.waitHedge())
 }
 
 // passing says that another owner may have an answer where one has none.

@@ -15,9 +15,13 @@ const (
 	// reads wait for; pingTimeout is how long one may take.
 	pingInterval = 200 * time.Millisecond
 	pingTimeout  = 300 * time.Millisecond
-	// The bounds of the time after which the next owner is asked as well.
-	minHedge = 3 * time.Millisecond
-	maxHedge = 100 * time.Millisecond
+	// The bounds of the time after which the next owner is asked as well, and of that
+	// after which it is where the first reads the origin: most reads of an origin take
+	// less than the least.
+	minHedge     = 3 * time.Millisecond
+	maxHedge     = 100 * time.Millisecond
+	minWaitHedge = 250 * time.Millisecond
+	maxWaitHedge = 500 * time.Millisecond
 )
 
 // health is what is known of a node's answers.
@@ -28,50 +32,91 @@ type health struct {
 	setDown context.CancelFunc
 	watched int // calls that wait for the node
 	pinging bool
-	// The time that answers take and how much it varies, as RFC 6298 estimates
-	// them for the retransmissions of TCP.
-	mean, deviation time.Duration
+	// unanswered are the reads that the node did not answer, and is to, before it is
+	// asked for others: a node may answer pings, and no reads.
+	unanswered []*tenantryv1.PeerRead
+	// memory is the time that answers from memory take, origin that of the others.
+	memory, origin duration
+}
+
+// duration is how long something takes and how much that varies, as RFC 6298
+// estimates it for the retransmissions of TCP.
+type duration struct{ mean, deviation time.Duration }
+
+func (d *duration) add(took time.Duration) {
+	if d.mean == 0 {
+		d.mean, d.deviation = took, took/2
+		return
+	}
+	d.deviation += (max(d.mean-took, took-d.mean) - d.deviation) / 4
+	d.mean += (took - d.mean) / 8
+}
+
+// most is what few take longer than, within bounds; the greater one, if nothing is
+// known.
+func (d *duration) most(least, greatest time.Duration) time.Duration {
+	if d.mean == 0 {
+		return greatest
+	}
+	return min(max(d.mean+4*d.deviation, least), greatest)
 }
 
 func (h *health) init() {
 	h.down, h.setDown = context.WithCancel(context.Background())
 }
 
-// answered notes an answer and the time that it took.
+// answered notes an answer from memory and the time that it took.
 func (h *health) answered(took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.mean == 0 {
-		h.mean, h.deviation = took, took/2
-	} else {
-		h.deviation += (max(h.mean-took, took-h.mean) - h.deviation) / 4
-		h.mean += (took - h.mean) / 8
-	}
+	h.memory.add(took)
 	h.revive()
+}
+
+// waited notes an answer that needed the origin, and got it.
+func (h *health) waited(took time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.origin.add(took)
 }
 
 // revive notes that the node answers. Callers hold mu.
 func (h *health) revive() {
+	h.unanswered = nil
 	if h.isDown {
 		h.isDown = false
 		h.init()
 	}
 }
 
-// hedge returns after which time nearly all answers have come.
+// hedge returns after which time nearly all answers from memory have come.
 func (h *health) hedge() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.mean == 0 {
-		return maxHedge
-	}
-	return min(max(h.mean+4*h.deviation, minHedge), maxHedge)
+	return h.memory.most(minHedge, maxHedge)
+}
+
+// waitHedge is hedge of the answers that need the origin.
+func (h *health) waitHedge() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.origin.most(minWaitHedge, maxWaitHedge)
 }
 
 func (h *health) up() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return !h.isDown
+}
+
+// failedFor is failed of reads: they are what the node is to answer next.
+func (l *lane) failedFor(reads []*tenantryv1.PeerRead, err error) {
+	if !spoke(err) {
+		l.health.mu.Lock()
+		l.health.unanswered = reads
+		l.health.mu.Unlock()
+	}
+	l.failed(err)
 }
 
 // failed notes that a call from memory failed, unless the node refused it in words.
@@ -159,16 +204,26 @@ func (l *lane) hasReason() bool {
 	return h.pinging
 }
 
-// pingOnce tells the node of no tenant.
+// pingOnce has the node show that it answers: the reads that it did not, if there are
+// any, else an Activity of no tenants.
 func (l *lane) pingOnce() {
+	h := &l.health
+	h.mu.Lock()
+	reads := h.unanswered
+	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.ctx, pingTimeout)
 	defer cancel()
-	_, err := l.client.Activity(ctx, &tenantryv1.ActivityRequest{Node: l.cfg.Self})
+	var err error
+	if reads != nil {
+		_, err = l.get(ctx, reads, true)
+	} else {
+		_, err = l.client.Activity(ctx, &tenantryv1.ActivityRequest{Node: l.cfg.Self})
+	}
 	if err != nil && !spoke(err) {
 		l.failed(err)
 		return
 	}
-	l.health.mu.Lock()
-	defer l.health.mu.Unlock()
-	l.health.revive()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.revive()
 }

@@ -133,7 +133,7 @@ func (l *lane) call(questions []question) {
 	start := time.Now()
 	res, err := l.get(ctx, reads, true)
 	if err != nil {
-		l.failed(err)
+		l.failedFor(reads, err)
 		l.fail(questions, err)
 		return
 	}
@@ -206,8 +206,11 @@ func (l *lane) waited(ctx context.Context, q question) outcome {
 		return outcome{from: q.from, err: err}
 	}
 	o := l.outcome(q.from, res, 0, time.Since(start))
-	if o.deferred {
+	switch {
+	case o.deferred:
 		o = outcome{from: q.from, err: errAnswer}
+	case o.err == nil && !passing(o.answer.Result.GetError()):
+		l.health.waited(o.answer.Took)
 	}
 	return o
 }

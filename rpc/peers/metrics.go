@@ -13,6 +13,7 @@ type metrics struct {
 	forwards *prometheus.CounterVec
 	faults   *prometheus.CounterVec
 	shared   prometheus.Histogram
+	peeks    *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -25,6 +26,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		faults: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenantry_forward_faults_total", Help: "Owners that did not answer a read, by why: another was asked.",
 		}, []string{"reason"}),
+		peeks: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenantry_peeks_total", Help: "Reads of tenants that are not live here for which other nodes were asked what they hold: answered, not_held.",
+		}, []string{"outcome"}),
 		shared: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "tenantry_forward_shared_reads", Help: "Reads in one call to another node.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11),

@@ -23,6 +23,7 @@ type Read struct {
 // is alone.
 type Node struct {
 	place
+	Solitary
 
 	// Wait, if set, is called at the start of each read, with nothing locked.
 	Wait func(ctx context.Context, e Entry)

@@ -9,7 +9,7 @@ import (
 
 // Alone is the ownership of a node that is no member of a cluster: it owns
 // everything.
-type Alone struct{}
+type Alone struct{ Solitary }
 
 // Owns returns true.
 func (Alone) Owns(string) bool { return true }
@@ -76,6 +76,9 @@ func (p *place) Others(string) []shard.Peer {
 	}
 	return nil
 }
+
+// Holders are the others of the view.
+func (n *Node) Holders(tenant string) []shard.Peer { return n.Others(tenant) }
 
 // Peers is that of the view.
 func (p *place) Peers() []shard.Peer {

@@ -18,7 +18,6 @@ type Kind struct {
 	cache    *cache.Kind
 	event    eventMapping
 	document documentMapping
-	hash     uint64
 }
 
 type eventMapping struct {
@@ -41,10 +40,6 @@ func (k *Kind) Cache() *cache.Kind { return k.cache }
 // Sets says whether an event can carry the kind's value, so that it need not be
 // read from the origin.
 func (k *Kind) Sets() bool { return k.event.value != nil }
-
-// Hash tells definitions apart: two nodes whose kinds have the same hash map
-// events and documents to the same values and keep them alike.
-func (k *Kind) Hash() uint64 { return k.hash }
 
 // change returns what an event says of the kind; its errors are those of the
 // key.

@@ -47,7 +47,7 @@ func Parse(file string, data []byte, o Options) (*Set, error) {
 	}
 	set.link(p.aliases(), o.Aliases)
 	for _, k := range set.kinds {
-		k.hash = hash(&k.spec, p.aliases(), o.Aliases)
+		k.cache.Definition = definition(&k.spec, p.aliases(), o.Aliases)
 	}
 	return set, nil
 }
@@ -175,10 +175,13 @@ func (p *parser) expression(key string, l *language, text string, want ...*cel.T
 	return e
 }
 
-// hash is over what the kind means, however the file spells it.
-func hash(spec *kindSpec, aliases map[string][]string, use bool) uint64 {
+// definition is a hash of what decides a kind's values, however the file spells it.
+// Times are no part of it, but whether the publisher vouches for its order: nodes may
+// differ in them, and change them one after the other.
+func definition(spec *kindSpec, aliases map[string][]string, use bool) uint64 {
 	normal := *spec
-	normal.Topics = nil
+	normal.Topics, normal.TTL, normal.NegativeTTL, normal.MaxStale = nil, 0, 0, 0
+	normal.ConfirmAfter = min(spec.ConfirmAfter, 1)
 	for _, t := range spec.Topics {
 		t.Aliases = nil
 		if use {

@@ -46,6 +46,9 @@ type Cluster struct {
 	Join           []Address     `yaml:"join" doc:"gossip addresses of nodes to join by"`
 	Expect         int           `yaml:"expect" min:"1" max:"1000" doc:"how many members a first node waits for before it is ready"`
 	RejoinInterval time.Duration `yaml:"rejoin_interval" min:"1s" max:"1h" doc:"how often the join addresses are tried again, which heals a split"`
+	WarmTimeout    time.Duration `yaml:"warm_timeout" min:"0s" max:"1h" doc:"how long a node that joins waits at most for its tenants to be live before it takes its place in the ring"`
+	DrainTimeout   time.Duration `yaml:"drain_timeout" min:"0s" max:"1h" doc:"how long a node that leaves hands its tenants over at most; Kubernetes must give it some seconds more"`
+	DrainLinger    time.Duration `yaml:"drain_linger" min:"0s" max:"10m" doc:"how long a node that leaves serves at least, for load balancers to notice that it is not ready"`
 	SecretKeys     []GossipKey   `yaml:"secret_keys" doc:"keys of the gossip's encryption, 16, 24 or 32 bytes in base64; the first encrypts"`
 	PeerSecret     Secret        `yaml:"peer_secret" doc:"what nodes show each other on the rpc port"`
 }
@@ -180,7 +183,7 @@ type Telemetry struct {
 func Default() *Config {
 	return &Config{
 		Listen:    Listen{RPC: "127.0.0.1:7070", Admin: "127.0.0.1:7071", Gossip: "127.0.0.1:7946"},
-		Cluster:   Cluster{Label: "tenantry", Expect: 1, RejoinInterval: 30 * time.Second},
+		Cluster:   Cluster{Label: "tenantry", Expect: 1, RejoinInterval: 30 * time.Second, WarmTimeout: 30 * time.Second, DrainTimeout: 25 * time.Second, DrainLinger: 2 * time.Second},
 		Ring:      Ring{Partitions: 4099, VirtualNodes: 100, Load: 1.25, Replicas: 2},
 		Redis:     Redis{Mode: "standalone", Addresses: []Address{"127.0.0.1:6379"}, Namespace: "crm", Heartbeat: time.Second, Connections: 2},
 		Coherence: Coherence{Bound: 4 * time.Second, ProofTTL: 3 * time.Second, ResyncPerSecond: 500},

@@ -87,21 +87,21 @@ type membership struct {
 	changes <-chan struct{}
 }
 
-// Changed has something whenever Ready may return something else.
+// Changed has something whenever Alive may return something else.
 func (m *membership) Changed() <-chan struct{} { return m.changes }
 
-// Ready returns the members that own tenants.
-func (m *membership) Ready() []shard.Peer {
-	var ready []shard.Peer
+// Alive returns the members that are not gone.
+func (m *membership) Alive() []shard.Peer {
+	var alive []shard.Peer
 	for _, one := range m.Members() {
-		if !one.Reach.Gone() && one.State == cluster.Ready {
-			ready = append(ready, shard.Peer{
+		if !one.Reach.Gone() {
+			alive = append(alive, shard.Peer{
 				ID: one.Name + "/" + one.ID.String(), Name: one.Name, Zone: one.Zone, URL: "http://" + one.Address,
-				Token: tokenOf(one.ID), BusLive: one.BusLive,
+				Token: tokenOf(one.ID), BusLive: one.BusLive, Ready: one.State == cluster.Ready,
 			})
 		}
 	}
-	return ready
+	return alive
 }
 
 // tokenOf returns what a node is known to another by, unless the cluster has a
@@ -154,17 +154,12 @@ func stateOf(m *cluster.Member) tenantryv1.Member_State {
 const tellInterval = 100 * time.Millisecond
 
 // tell tells the cluster how this node is, until ctx ends. It takes a place in the
-// ring once the cluster has formed and its bus has been live.
+// ring once the cluster has formed, its bus has been live, and its tenants are warm.
 func (n *Node) tell(ctx context.Context) error {
 	ticker := time.NewTicker(tellInterval)
 	defer ticker.Stop()
-	select {
-	case <-n.cluster.Formed():
-	case <-ctx.Done():
-		return nil
-	}
 	for {
-		n.cluster.SetBusLive(n.shard.Member().BusLive)
+		n.cluster.SetBusLive(n.shard.BusLive())
 		n.cluster.SetEpoch(n.shard.Epoch())
 		n.cluster.SetState(n.state())
 		select {
@@ -173,6 +168,17 @@ func (n *Node) tell(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// warm warms the tenants that this node is going to own, once it is known who the
+// others are.
+func (n *Node) warm(ctx context.Context) error {
+	select {
+	case <-n.cluster.Formed():
+		n.shard.Warm(ctx, n.bounds.warm)
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // state returns what this node is up to. One whose name is another's owns nothing: to
@@ -186,37 +192,4 @@ func (n *Node) state() cluster.State {
 		return cluster.Ready
 	}
 	return cluster.Joining
-}
-
-// leaveTimeout bounds the wait for the others to have a ring without this node.
-const leaveTimeout = 2 * time.Second
-
-// awaitLeft returns when no other node's ring has this one any longer, so that
-// nobody forwards to it.
-func (n *Node) awaitLeft(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
-	defer cancel()
-	ticker := time.NewTicker(tellInterval / 2)
-	defer ticker.Stop()
-	for !n.hasLeft() {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// hasLeft reports whether the rings of all others are this node's, and it is in
-// none.
-func (n *Node) hasLeft() bool {
-	epoch := n.shard.Epoch()
-	for _, m := range n.cluster.Members() {
-		switch {
-		case m.Self || m.Reach.Gone() || m.State != cluster.Ready:
-		case n.shard.Within() || m.Epoch != epoch:
-			return false
-		}
-	}
-	return true
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -39,6 +40,10 @@ type Node struct {
 	admin   *rpc.Server
 	rpcAt   net.Addr
 	adminAt net.Addr
+	bounds  bounds
+	// drained is closed when the node is asked to leave.
+	drained chan struct{}
+	drain   func()
 }
 
 // New puts a node together and binds its ports, so that a port in use is an
@@ -46,7 +51,9 @@ type Node struct {
 // may share the rings that they make; nil: this one makes its own. Close it with
 // Run.
 func New(cfg *config.Config, version string, log *slog.Logger, rings *ring.Shared) (*Node, error) {
-	n, reg := &Node{log: log, version: version}, prometheus.NewRegistry()
+	n, reg := &Node{log: log, version: version, drained: make(chan struct{})}, prometheus.NewRegistry()
+	n.drain = sync.OnceFunc(func() { close(n.drained) })
+	n.bounds = bounds{cfg.Cluster.WarmTimeout, cfg.Cluster.DrainTimeout, cfg.Cluster.DrainLinger}
 	n.Reload(cfg)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	set, err := cfg.Kinds.Set()
@@ -91,7 +98,7 @@ func (n *Node) listen(cfg *config.Config, set *kinds.Set, rings *ring.Shared, re
 	}
 	n.rpc = rpc.NewServer(rpcListener, traced(rpc.NewHandler(rpc.Config{
 		Node: n.shard, Readiness: n, Authenticate: rpc.Anonymous, Name: name, CORSOrigins: cfg.CORS.Origins,
-		Epoch: n.shard.Epoch, Peers: n.peers, Secrets: []string{secret(cfg, n.cluster)}, Members: m.members,
+		Epoch: n.shard.Epoch, Peers: n.peers, Secrets: []string{secret(cfg, n.cluster)}, Members: m.members, Drain: n.drain,
 		Passer: newPasser(n.origin, n.cache, set.Cache()),
 		Logger: n.log, Registerer: reg,
 	})), n.log)
@@ -143,23 +150,32 @@ func (n *Node) RingMembers() int {
 // TenantState says where a tenant is in its life on this node, such as "live".
 func (n *Node) TenantState(tenant string) string { return n.shard.State(tenant).String() }
 
-// Run serves until ctx ends, then stops in order. It returns when everything
-// that it started has ended: nil, or what failed.
+// Run serves until ctx ends, or the node is drained; then it hands over what it has
+// and stops in order. It returns when everything that it started has ended: nil, or
+// what failed.
 func (n *Node) Run(ctx context.Context) error {
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, inner := errgroup.WithContext(inner)
-	for _, run := range []func(context.Context) error{n.bus.Run, n.cache.Run, n.cluster.Run, n.tell, n.shard.Run, n.peers.Run, n.admin.Run} {
+	for _, run := range []func(context.Context) error{
+		n.bus.Run, n.cache.Run, n.cluster.Run, n.tell, n.warm, n.shard.Run, n.peers.Run, n.admin.Run,
+	} {
 		g.Go(func() error { return run(inner) })
 	}
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	defer context.AfterFunc(inner, stopServing)()
-	defer context.AfterFunc(ctx, func() {
-		n.shard.Drain()
-		n.awaitLeft(inner)
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-n.drained:
+		case <-inner.Done():
+			return nil
+		}
+		n.leave(inner)
 		stopServing()
-	})()
+		return nil
+	})
 
 	err := n.rpc.Run(serving)
 	stop()

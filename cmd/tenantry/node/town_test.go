@@ -125,7 +125,7 @@ func (c *town) build(name string, i int) *house {
 		name: name, gossipAt: fmt.Sprintf("10.0.0.%d:7946", i), rpcAt: fmt.Sprintf("10.0.0.%d:7070", i),
 		bus: newNodeBus(name), log: new(lockedLog), ended: make(chan struct{}), serving: true,
 	}
-	n := &Node{log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	n := &Node{bounds: bounds{warm: 10 * time.Second, drain: 20 * time.Second}, log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelInfo}))}
 	h.Node = n
 	kinds := kindsOfTowns()
 	n.cache = cache.New(cache.Config{Kinds: kinds, Source: c.origin, Bound: bound})
@@ -172,7 +172,7 @@ func (c *town) run(h *house) {
 	ctx, stop := context.WithCancel(c.Context())
 	h.stop = stop
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{h.bus.run, h.cache.Run, h.cluster.Run, h.tell, h.shard.Run, h.peers.Run} {
+	for _, run := range []func(context.Context) error{h.bus.run, h.cache.Run, h.cluster.Run, h.tell, h.warm, h.shard.Run, h.peers.Run} {
 		g.Go(func() error { return run(ctx) })
 	}
 	go func() {
@@ -193,8 +193,10 @@ func (c *town) run(h *house) {
 // longer.
 func (c *town) leave(h *house) {
 	c.Helper()
-	h.shard.Drain()
-	h.awaitLeft(c.Context())
+	h.leave(c.Context())
+	if !h.shard.HandedOver() {
+		c.Errorf("%s has left with %d tenants", h.name, h.shard.Active())
+	}
 	h.set(false)
 	time.Sleep(100 * time.Millisecond) // calls in work end
 	h.host.Requests()

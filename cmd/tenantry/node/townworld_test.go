@@ -162,6 +162,24 @@ func (b *nodeBus) Unfollow(tenants ...string) {
 
 func (b *nodeBus) Conn(string) int { return 0 }
 
+// Fence returns when the handler has been called with what came before.
+func (b *nodeBus) Fence(ctx context.Context, _ int) error {
+	done := make(chan struct{})
+	b.mu.Lock()
+	if !b.status.Live {
+		b.mu.Unlock()
+		return subscriber.ErrNotLive
+	}
+	b.add(func() { close(done) })
+	b.mu.Unlock()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (b *nodeBus) Status() []subscriber.ConnStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -559,10 +559,14 @@ type Member struct {
 	InState *durationpb.Duration `protobuf:"bytes,9,opt,name=in_state,json=inState,proto3" json:"in_state,omitempty"`
 	// Its bus is live, as far as known.
 	BusLive bool `protobuf:"varint,10,opt,name=bus_live,json=busLive,proto3" json:"bus_live,omitempty"`
-	// Tenants active there, as far as known.
+	// Tenants active there, as far as known. Of a draining member, those that it
+	// still has to hand over.
 	ActiveTenants uint64 `protobuf:"varint,11,opt,name=active_tenants,json=activeTenants,proto3" json:"active_tenants,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Of the active ones, those that are not live yet: being loaded, or taken over
+	// from other nodes.
+	LoadingTenants uint64 `protobuf:"varint,12,opt,name=loading_tenants,json=loadingTenants,proto3" json:"loading_tenants,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Member) Reset() {
@@ -668,6 +672,13 @@ func (x *Member) GetBusLive() bool {
 func (x *Member) GetActiveTenants() uint64 {
 	if x != nil {
 		return x.ActiveTenants
+	}
+	return 0
+}
+
+func (x *Member) GetLoadingTenants() uint64 {
+	if x != nil {
+		return x.LoadingTenants
 	}
 	return 0
 }
@@ -2006,7 +2017,7 @@ const file_tenantry_v1_cluster_proto_rawDesc = "" +
 	"\vknown_epoch\x18\x01 \x01(\x06R\n" +
 	"knownEpoch\":\n" +
 	"\x11WatchRingResponse\x12%\n" +
-	"\x04ring\x18\x01 \x01(\v2\x11.tenantry.v1.RingR\x04ring\"\xfb\x03\n" +
+	"\x04ring\x18\x01 \x01(\v2\x11.tenantry.v1.RingR\x04ring\"\xa4\x04\n" +
 	"\x06Member\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x1f\n" +
@@ -2020,7 +2031,8 @@ const file_tenantry_v1_cluster_proto_rawDesc = "" +
 	"\bin_state\x18\t \x01(\v2\x19.google.protobuf.DurationR\ainState\x12\x19\n" +
 	"\bbus_live\x18\n" +
 	" \x01(\bR\abusLive\x12%\n" +
-	"\x0eactive_tenants\x18\v \x01(\x04R\ractiveTenants\"\x89\x01\n" +
+	"\x0eactive_tenants\x18\v \x01(\x04R\ractiveTenants\x12'\n" +
+	"\x0floading_tenants\x18\f \x01(\x04R\x0eloadingTenants\"\x89\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_JOINING\x10\x01\x12\x0f\n" +

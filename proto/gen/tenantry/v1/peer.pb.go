@@ -617,7 +617,12 @@ type Entry struct {
 	FromEvent bool `protobuf:"varint,9,opt,name=from_event,json=fromEvent,proto3" json:"from_event,omitempty"`
 	// Verified under the tenant's generation: known current behind the fence.
 	// Otherwise the receiver revalidates it.
-	Current       bool `protobuf:"varint,10,opt,name=current,proto3" json:"current,omitempty"`
+	Current bool `protobuf:"varint,10,opt,name=current,proto3" json:"current,omitempty"`
+	// From when it was verified to when the value had been read: what is verified
+	// by a request that begins later is no older.
+	Lag *durationpb.Duration `protobuf:"bytes,11,opt,name=lag,proto3" json:"lag,omitempty"`
+	// Time until it expires: a handoff does not prolong a TTL.
+	Left          *durationpb.Duration `protobuf:"bytes,12,opt,name=left,proto3" json:"left,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -720,6 +725,20 @@ func (x *Entry) GetCurrent() bool {
 		return x.Current
 	}
 	return false
+}
+
+func (x *Entry) GetLag() *durationpb.Duration {
+	if x != nil {
+		return x.Lag
+	}
+	return nil
+}
+
+func (x *Entry) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
 }
 
 // KindDefinition names a kind as a node has it configured.
@@ -1209,9 +1228,13 @@ type TenantStatesRequest struct {
 	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	// At most 10,000.
 	Tenants []string `protobuf:"bytes,2,rep,name=tenants,proto3" json:"tenants,omitempty"`
-	// The asker holds these tenants and no longer owns them: activate those that
-	// are owned here.
-	Activate      bool `protobuf:"varint,3,opt,name=activate,proto3" json:"activate,omitempty"`
+	// The asker holds these tenants and no longer owns them: those that are owned
+	// here are activated, and take over from it what they lack. They are told live
+	// when they have.
+	Activate bool `protobuf:"varint,3,opt,name=activate,proto3" json:"activate,omitempty"`
+	// Time since the last request of each tenant, in their order; where it is left
+	// out, 0.
+	Idle          []*durationpb.Duration `protobuf:"bytes,4,rep,name=idle,proto3" json:"idle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1265,6 +1288,13 @@ func (x *TenantStatesRequest) GetActivate() bool {
 		return x.Activate
 	}
 	return false
+}
+
+func (x *TenantStatesRequest) GetIdle() []*durationpb.Duration {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
 }
 
 type TenantStatesResponse struct {
@@ -1321,6 +1351,96 @@ func (x *TenantStatesResponse) GetEpoch() uint64 {
 	return 0
 }
 
+type TenantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the asking node.
+	Node          string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TenantsRequest) Reset() {
+	*x = TenantsRequest{}
+	mi := &file_tenantry_v1_peer_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantsRequest) ProtoMessage() {}
+
+func (x *TenantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tenantry_v1_peer_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantsRequest.ProtoReflect.Descriptor instead.
+func (*TenantsRequest) Descriptor() ([]byte, []int) {
+	return file_tenantry_v1_peer_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TenantsRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type TenantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1,000.
+	Tenants       []*TenantActivity `protobuf:"bytes,1,rep,name=tenants,proto3" json:"tenants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TenantsResponse) Reset() {
+	*x = TenantsResponse{}
+	mi := &file_tenantry_v1_peer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TenantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TenantsResponse) ProtoMessage() {}
+
+func (x *TenantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tenantry_v1_peer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TenantsResponse.ProtoReflect.Descriptor instead.
+func (*TenantsResponse) Descriptor() ([]byte, []int) {
+	return file_tenantry_v1_peer_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *TenantsResponse) GetTenants() []*TenantActivity {
+	if x != nil {
+		return x.Tenants
+	}
+	return nil
+}
+
 // Start is sent when the exporter's fence has held.
 type ExportResponse_Start struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1337,7 +1457,7 @@ type ExportResponse_Start struct {
 
 func (x *ExportResponse_Start) Reset() {
 	*x = ExportResponse_Start{}
-	mi := &file_tenantry_v1_peer_proto_msgTypes[19]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1469,7 @@ func (x *ExportResponse_Start) String() string {
 func (*ExportResponse_Start) ProtoMessage() {}
 
 func (x *ExportResponse_Start) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_peer_proto_msgTypes[19]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1517,7 @@ type ExportResponse_Page struct {
 
 func (x *ExportResponse_Page) Reset() {
 	*x = ExportResponse_Page{}
-	mi := &file_tenantry_v1_peer_proto_msgTypes[20]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1529,7 @@ func (x *ExportResponse_Page) String() string {
 func (*ExportResponse_Page) ProtoMessage() {}
 
 func (x *ExportResponse_Page) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_peer_proto_msgTypes[20]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1573,7 @@ type ExportResponse_End struct {
 
 func (x *ExportResponse_End) Reset() {
 	*x = ExportResponse_End{}
-	mi := &file_tenantry_v1_peer_proto_msgTypes[21]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1585,7 @@ func (x *ExportResponse_End) String() string {
 func (*ExportResponse_End) ProtoMessage() {}
 
 func (x *ExportResponse_End) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_peer_proto_msgTypes[21]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1627,7 @@ type ExportResponse_Completeness struct {
 
 func (x *ExportResponse_Completeness) Reset() {
 	*x = ExportResponse_Completeness{}
-	mi := &file_tenantry_v1_peer_proto_msgTypes[22]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +1639,7 @@ func (x *ExportResponse_Completeness) String() string {
 func (*ExportResponse_Completeness) ProtoMessage() {}
 
 func (x *ExportResponse_Completeness) ProtoReflect() protoreflect.Message {
-	mi := &file_tenantry_v1_peer_proto_msgTypes[22]
+	mi := &file_tenantry_v1_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1711,7 @@ const file_tenantry_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"PeekResult\x12(\n" +
 	"\x05entry\x18\x01 \x01(\v2\x12.tenantry.v1.EntryR\x05entry\x122\n" +
-	"\x05state\x18\x02 \x01(\x0e2\x1c.tenantry.v1.Freshness.StateR\x05state\"\x96\x03\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1c.tenantry.v1.Freshness.StateR\x05state\"\xf2\x03\n" +
 	"\x05Entry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
 	"\x04form\x18\x02 \x01(\x0e2\x17.tenantry.v1.Entry.FormR\x04form\x12\x14\n" +
@@ -1604,7 +1724,9 @@ const file_tenantry_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"from_event\x18\t \x01(\bR\tfromEvent\x12\x18\n" +
 	"\acurrent\x18\n" +
-	" \x01(\bR\acurrent\"L\n" +
+	" \x01(\bR\acurrent\x12+\n" +
+	"\x03lag\x18\v \x01(\v2\x19.google.protobuf.DurationR\x03lag\x12-\n" +
+	"\x04left\x18\f \x01(\v2\x19.google.protobuf.DurationR\x04left\"L\n" +
 	"\x04Form\x12\x14\n" +
 	"\x10FORM_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1655,21 +1777,27 @@ const file_tenantry_v1_peer_proto_rawDesc = "" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12-\n" +
 	"\x04idle\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04idle\x12\x18\n" +
 	"\awatches\x18\x03 \x01(\rR\awatches\"\x12\n" +
-	"\x10ActivityResponse\"_\n" +
+	"\x10ActivityResponse\"\x8e\x01\n" +
 	"\x13TenantStatesRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\atenants\x18\x02 \x03(\tR\atenants\x12\x1a\n" +
-	"\bactivate\x18\x03 \x01(\bR\bactivate\"^\n" +
+	"\bactivate\x18\x03 \x01(\bR\bactivate\x12-\n" +
+	"\x04idle\x18\x04 \x03(\v2\x19.google.protobuf.DurationR\x04idle\"^\n" +
 	"\x14TenantStatesResponse\x120\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x18.tenantry.v1.TenantStateR\x06states\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x06R\x05epoch2\xdb\x03\n" +
+	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\"$\n" +
+	"\x0eTenantsRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"H\n" +
+	"\x0fTenantsResponse\x125\n" +
+	"\atenants\x18\x01 \x03(\v2\x1b.tenantry.v1.TenantActivityR\atenants2\xa8\x04\n" +
 	"\vPeerService\x12S\n" +
 	"\x03Get\x12\".tenantry.v1.PeerServiceGetRequest\x1a#.tenantry.v1.PeerServiceGetResponse\"\x03\x90\x02\x01\x12@\n" +
 	"\x04Peek\x12\x18.tenantry.v1.PeekRequest\x1a\x19.tenantry.v1.PeekResponse\"\x03\x90\x02\x01\x12H\n" +
 	"\x06Export\x12\x1a.tenantry.v1.ExportRequest\x1a\x1b.tenantry.v1.ExportResponse\"\x03\x90\x02\x010\x01\x12C\n" +
 	"\x05Fence\x12\x19.tenantry.v1.FenceRequest\x1a\x1a.tenantry.v1.FenceResponse\"\x03\x90\x02\x01\x12L\n" +
 	"\bActivity\x12\x1c.tenantry.v1.ActivityRequest\x1a\x1d.tenantry.v1.ActivityResponse\"\x03\x90\x02\x02\x12X\n" +
-	"\fTenantStates\x12 .tenantry.v1.TenantStatesRequest\x1a!.tenantry.v1.TenantStatesResponse\"\x03\x90\x02\x02B?Z=github.com/tenantry/tenantry/proto/gen/tenantry/v1;tenantryv1b\x06proto3"
+	"\fTenantStates\x12 .tenantry.v1.TenantStatesRequest\x1a!.tenantry.v1.TenantStatesResponse\"\x03\x90\x02\x02\x12K\n" +
+	"\aTenants\x12\x1b.tenantry.v1.TenantsRequest\x1a\x1c.tenantry.v1.TenantsResponse\"\x03\x90\x02\x010\x01B?Z=github.com/tenantry/tenantry/proto/gen/tenantry/v1;tenantryv1b\x06proto3"
 
 var (
 	file_tenantry_v1_peer_proto_rawDescOnce sync.Once
@@ -1684,7 +1812,7 @@ func file_tenantry_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_tenantry_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tenantry_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_tenantry_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_tenantry_v1_peer_proto_goTypes = []any{
 	(Entry_Form)(0),                     // 0: tenantry.v1.Entry.Form
 	(*PeerServiceGetRequest)(nil),       // 1: tenantry.v1.PeerServiceGetRequest
@@ -1706,54 +1834,62 @@ var file_tenantry_v1_peer_proto_goTypes = []any{
 	(*ActivityResponse)(nil),            // 17: tenantry.v1.ActivityResponse
 	(*TenantStatesRequest)(nil),         // 18: tenantry.v1.TenantStatesRequest
 	(*TenantStatesResponse)(nil),        // 19: tenantry.v1.TenantStatesResponse
-	(*ExportResponse_Start)(nil),        // 20: tenantry.v1.ExportResponse.Start
-	(*ExportResponse_Page)(nil),         // 21: tenantry.v1.ExportResponse.Page
-	(*ExportResponse_End)(nil),          // 22: tenantry.v1.ExportResponse.End
-	(*ExportResponse_Completeness)(nil), // 23: tenantry.v1.ExportResponse.Completeness
-	(*durationpb.Duration)(nil),         // 24: google.protobuf.Duration
-	(*BatchGetResult)(nil),              // 25: tenantry.v1.BatchGetResult
-	(Freshness_State)(0),                // 26: tenantry.v1.Freshness.State
-	(TenantState)(0),                    // 27: tenantry.v1.TenantState
+	(*TenantsRequest)(nil),              // 20: tenantry.v1.TenantsRequest
+	(*TenantsResponse)(nil),             // 21: tenantry.v1.TenantsResponse
+	(*ExportResponse_Start)(nil),        // 22: tenantry.v1.ExportResponse.Start
+	(*ExportResponse_Page)(nil),         // 23: tenantry.v1.ExportResponse.Page
+	(*ExportResponse_End)(nil),          // 24: tenantry.v1.ExportResponse.End
+	(*ExportResponse_Completeness)(nil), // 25: tenantry.v1.ExportResponse.Completeness
+	(*durationpb.Duration)(nil),         // 26: google.protobuf.Duration
+	(*BatchGetResult)(nil),              // 27: tenantry.v1.BatchGetResult
+	(Freshness_State)(0),                // 28: tenantry.v1.Freshness.State
+	(TenantState)(0),                    // 29: tenantry.v1.TenantState
 }
 var file_tenantry_v1_peer_proto_depIdxs = []int32{
 	2,  // 0: tenantry.v1.PeerServiceGetRequest.reads:type_name -> tenantry.v1.PeerRead
-	24, // 1: tenantry.v1.PeerRead.max_age:type_name -> google.protobuf.Duration
+	26, // 1: tenantry.v1.PeerRead.max_age:type_name -> google.protobuf.Duration
 	4,  // 2: tenantry.v1.PeerServiceGetResponse.results:type_name -> tenantry.v1.PeerResult
-	25, // 3: tenantry.v1.PeerResult.result:type_name -> tenantry.v1.BatchGetResult
+	27, // 3: tenantry.v1.PeerResult.result:type_name -> tenantry.v1.BatchGetResult
 	6,  // 4: tenantry.v1.PeekRequest.items:type_name -> tenantry.v1.PeekItem
 	8,  // 5: tenantry.v1.PeekResponse.results:type_name -> tenantry.v1.PeekResult
 	9,  // 6: tenantry.v1.PeekResult.entry:type_name -> tenantry.v1.Entry
-	26, // 7: tenantry.v1.PeekResult.state:type_name -> tenantry.v1.Freshness.State
+	28, // 7: tenantry.v1.PeekResult.state:type_name -> tenantry.v1.Freshness.State
 	0,  // 8: tenantry.v1.Entry.form:type_name -> tenantry.v1.Entry.Form
-	24, // 9: tenantry.v1.Entry.age:type_name -> google.protobuf.Duration
-	10, // 10: tenantry.v1.ExportRequest.kinds:type_name -> tenantry.v1.KindDefinition
-	20, // 11: tenantry.v1.ExportResponse.start:type_name -> tenantry.v1.ExportResponse.Start
-	21, // 12: tenantry.v1.ExportResponse.page:type_name -> tenantry.v1.ExportResponse.Page
-	22, // 13: tenantry.v1.ExportResponse.end:type_name -> tenantry.v1.ExportResponse.End
-	16, // 14: tenantry.v1.ActivityRequest.tenants:type_name -> tenantry.v1.TenantActivity
-	24, // 15: tenantry.v1.TenantActivity.idle:type_name -> google.protobuf.Duration
-	27, // 16: tenantry.v1.TenantStatesResponse.states:type_name -> tenantry.v1.TenantState
-	10, // 17: tenantry.v1.ExportResponse.Start.kinds:type_name -> tenantry.v1.KindDefinition
-	9,  // 18: tenantry.v1.ExportResponse.Page.entries:type_name -> tenantry.v1.Entry
-	23, // 19: tenantry.v1.ExportResponse.End.complete:type_name -> tenantry.v1.ExportResponse.Completeness
-	24, // 20: tenantry.v1.ExportResponse.Completeness.age:type_name -> google.protobuf.Duration
-	1,  // 21: tenantry.v1.PeerService.Get:input_type -> tenantry.v1.PeerServiceGetRequest
-	5,  // 22: tenantry.v1.PeerService.Peek:input_type -> tenantry.v1.PeekRequest
-	11, // 23: tenantry.v1.PeerService.Export:input_type -> tenantry.v1.ExportRequest
-	13, // 24: tenantry.v1.PeerService.Fence:input_type -> tenantry.v1.FenceRequest
-	15, // 25: tenantry.v1.PeerService.Activity:input_type -> tenantry.v1.ActivityRequest
-	18, // 26: tenantry.v1.PeerService.TenantStates:input_type -> tenantry.v1.TenantStatesRequest
-	3,  // 27: tenantry.v1.PeerService.Get:output_type -> tenantry.v1.PeerServiceGetResponse
-	7,  // 28: tenantry.v1.PeerService.Peek:output_type -> tenantry.v1.PeekResponse
-	12, // 29: tenantry.v1.PeerService.Export:output_type -> tenantry.v1.ExportResponse
-	14, // 30: tenantry.v1.PeerService.Fence:output_type -> tenantry.v1.FenceResponse
-	17, // 31: tenantry.v1.PeerService.Activity:output_type -> tenantry.v1.ActivityResponse
-	19, // 32: tenantry.v1.PeerService.TenantStates:output_type -> tenantry.v1.TenantStatesResponse
-	27, // [27:33] is the sub-list for method output_type
-	21, // [21:27] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	26, // 9: tenantry.v1.Entry.age:type_name -> google.protobuf.Duration
+	26, // 10: tenantry.v1.Entry.lag:type_name -> google.protobuf.Duration
+	26, // 11: tenantry.v1.Entry.left:type_name -> google.protobuf.Duration
+	10, // 12: tenantry.v1.ExportRequest.kinds:type_name -> tenantry.v1.KindDefinition
+	22, // 13: tenantry.v1.ExportResponse.start:type_name -> tenantry.v1.ExportResponse.Start
+	23, // 14: tenantry.v1.ExportResponse.page:type_name -> tenantry.v1.ExportResponse.Page
+	24, // 15: tenantry.v1.ExportResponse.end:type_name -> tenantry.v1.ExportResponse.End
+	16, // 16: tenantry.v1.ActivityRequest.tenants:type_name -> tenantry.v1.TenantActivity
+	26, // 17: tenantry.v1.TenantActivity.idle:type_name -> google.protobuf.Duration
+	26, // 18: tenantry.v1.TenantStatesRequest.idle:type_name -> google.protobuf.Duration
+	29, // 19: tenantry.v1.TenantStatesResponse.states:type_name -> tenantry.v1.TenantState
+	16, // 20: tenantry.v1.TenantsResponse.tenants:type_name -> tenantry.v1.TenantActivity
+	10, // 21: tenantry.v1.ExportResponse.Start.kinds:type_name -> tenantry.v1.KindDefinition
+	9,  // 22: tenantry.v1.ExportResponse.Page.entries:type_name -> tenantry.v1.Entry
+	25, // 23: tenantry.v1.ExportResponse.End.complete:type_name -> tenantry.v1.ExportResponse.Completeness
+	26, // 24: tenantry.v1.ExportResponse.Completeness.age:type_name -> google.protobuf.Duration
+	1,  // 25: tenantry.v1.PeerService.Get:input_type -> tenantry.v1.PeerServiceGetRequest
+	5,  // 26: tenantry.v1.PeerService.Peek:input_type -> tenantry.v1.PeekRequest
+	11, // 27: tenantry.v1.PeerService.Export:input_type -> tenantry.v1.ExportRequest
+	13, // 28: tenantry.v1.PeerService.Fence:input_type -> tenantry.v1.FenceRequest
+	15, // 29: tenantry.v1.PeerService.Activity:input_type -> tenantry.v1.ActivityRequest
+	18, // 30: tenantry.v1.PeerService.TenantStates:input_type -> tenantry.v1.TenantStatesRequest
+	20, // 31: tenantry.v1.PeerService.Tenants:input_type -> tenantry.v1.TenantsRequest
+	3,  // 32: tenantry.v1.PeerService.Get:output_type -> tenantry.v1.PeerServiceGetResponse
+	7,  // 33: tenantry.v1.PeerService.Peek:output_type -> tenantry.v1.PeekResponse
+	12, // 34: tenantry.v1.PeerService.Export:output_type -> tenantry.v1.ExportResponse
+	14, // 35: tenantry.v1.PeerService.Fence:output_type -> tenantry.v1.FenceResponse
+	17, // 36: tenantry.v1.PeerService.Activity:output_type -> tenantry.v1.ActivityResponse
+	19, // 37: tenantry.v1.PeerService.TenantStates:output_type -> tenantry.v1.TenantStatesResponse
+	21, // 38: tenantry.v1.PeerService.Tenants:output_type -> tenantry.v1.TenantsResponse
+	32, // [32:39] is the sub-list for method output_type
+	25, // [25:32] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_tenantry_v1_peer_proto_init() }
@@ -1776,7 +1912,7 @@ func file_tenantry_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tenantry_v1_peer_proto_rawDesc), len(file_tenantry_v1_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -81,9 +81,10 @@ type ClusterServiceClient interface {
 	// again by its next request, one that is preloaded at once. Reads in flight
 	// are answered. Idempotent.
 	DropTenant(context.Context, *v1.DropTenantRequest) (*v1.DropTenantResponse, error)
-	// Drain makes a node hand over its tenants and leave the ring; the process
-	// goes on and forwards. It returns once draining has begun: ListMembers shows
-	// the progress. Idempotent. A node that is not a member is not_found.
+	// Drain makes a node leave the ring, hand its tenants over, serve what still
+	// arrives, and end, as SIGTERM does. It returns once draining has begun:
+	// ListMembers shows the progress. Idempotent. A node that is not a member is
+	// not_found.
 	Drain(context.Context, *v1.DrainRequest) (*v1.DrainResponse, error)
 }
 
@@ -261,9 +262,10 @@ type ClusterServiceHandler interface {
 	// again by its next request, one that is preloaded at once. Reads in flight
 	// are answered. Idempotent.
 	DropTenant(context.Context, *v1.DropTenantRequest) (*v1.DropTenantResponse, error)
-	// Drain makes a node hand over its tenants and leave the ring; the process
-	// goes on and forwards. It returns once draining has begun: ListMembers shows
-	// the progress. Idempotent. A node that is not a member is not_found.
+	// Drain makes a node leave the ring, hand its tenants over, serve what still
+	// arrives, and end, as SIGTERM does. It returns once draining has begun:
+	// ListMembers shows the progress. Idempotent. A node that is not a member is
+	// not_found.
 	Drain(context.Context, *v1.DrainRequest) (*v1.DrainResponse, error)
 }
 

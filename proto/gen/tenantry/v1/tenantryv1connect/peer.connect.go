@@ -46,6 +46,8 @@ const (
 	// PeerServiceTenantStatesProcedure is the fully-qualified name of the PeerService's TenantStates
 	// RPC.
 	PeerServiceTenantStatesProcedure = "/tenantry.v1.PeerService/TenantStates"
+	// PeerServiceTenantsProcedure is the fully-qualified name of the PeerService's Tenants RPC.
+	PeerServiceTenantsProcedure = "/tenantry.v1.PeerService/Tenants"
 )
 
 // PeerServiceClient is a client for the tenantry.v1.PeerService service.
@@ -74,6 +76,9 @@ type PeerServiceClient interface {
 	// go of tenants asks, until the new owners are live; asked, not told, so that
 	// no lost message leaks a subscription.
 	TenantStates(context.Context, *v1.TenantStatesRequest) (*v1.TenantStatesResponse, error)
+	// Tenants lists the tenants that are active on a node, the most read first, for
+	// a node that joins: it warms those that it is going to own.
+	Tenants(context.Context, *v1.TenantsRequest) (*connect.ServerStreamForClient[v1.TenantsResponse], error)
 }
 
 // NewPeerServiceClient constructs a client for the tenantry.v1.PeerService service. By default, it
@@ -129,6 +134,13 @@ func NewPeerServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		tenants: connect.NewClient[v1.TenantsRequest, v1.TenantsResponse](
+			httpClient,
+			baseURL+PeerServiceTenantsProcedure,
+			connect.WithSchema(peerServiceMethods.ByName("Tenants")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -140,6 +152,7 @@ type peerServiceClient struct {
 	fence        *connect.Client[v1.FenceRequest, v1.FenceResponse]
 	activity     *connect.Client[v1.ActivityRequest, v1.ActivityResponse]
 	tenantStates *connect.Client[v1.TenantStatesRequest, v1.TenantStatesResponse]
+	tenants      *connect.Client[v1.TenantsRequest, v1.TenantsResponse]
 }
 
 // Get calls tenantry.v1.PeerService.Get.
@@ -192,6 +205,11 @@ func (c *peerServiceClient) TenantStates(ctx context.Context, req *v1.TenantStat
 	return nil, err
 }
 
+// Tenants calls tenantry.v1.PeerService.Tenants.
+func (c *peerServiceClient) Tenants(ctx context.Context, req *v1.TenantsRequest) (*connect.ServerStreamForClient[v1.TenantsResponse], error) {
+	return c.tenants.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // PeerServiceHandler is an implementation of the tenantry.v1.PeerService service.
 type PeerServiceHandler interface {
 	// Get answers reads forwarded by a node that does not own the tenants;
@@ -218,6 +236,9 @@ type PeerServiceHandler interface {
 	// go of tenants asks, until the new owners are live; asked, not told, so that
 	// no lost message leaks a subscription.
 	TenantStates(context.Context, *v1.TenantStatesRequest) (*v1.TenantStatesResponse, error)
+	// Tenants lists the tenants that are active on a node, the most read first, for
+	// a node that joins: it warms those that it is going to own.
+	Tenants(context.Context, *v1.TenantsRequest, *connect.ServerStream[v1.TenantsResponse]) error
 }
 
 // NewPeerServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -269,6 +290,13 @@ func NewPeerServiceHandler(svc PeerServiceHandler, opts ...connect.HandlerOption
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	peerServiceTenantsHandler := connect.NewServerStreamHandlerSimple(
+		PeerServiceTenantsProcedure,
+		svc.Tenants,
+		connect.WithSchema(peerServiceMethods.ByName("Tenants")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tenantry.v1.PeerService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case PeerServiceGetProcedure:
@@ -283,6 +311,8 @@ func NewPeerServiceHandler(svc PeerServiceHandler, opts ...connect.HandlerOption
 			peerServiceActivityHandler.ServeHTTP(w, r)
 		case PeerServiceTenantStatesProcedure:
 			peerServiceTenantStatesHandler.ServeHTTP(w, r)
+		case PeerServiceTenantsProcedure:
+			peerServiceTenantsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -314,4 +344,8 @@ func (UnimplementedPeerServiceHandler) Activity(context.Context, *v1.ActivityReq
 
 func (UnimplementedPeerServiceHandler) TenantStates(context.Context, *v1.TenantStatesRequest) (*v1.TenantStatesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tenantry.v1.PeerService.TenantStates is not implemented"))
+}
+
+func (UnimplementedPeerServiceHandler) Tenants(context.Context, *v1.TenantsRequest, *connect.ServerStream[v1.TenantsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("tenantry.v1.PeerService.Tenants is not implemented"))
 }

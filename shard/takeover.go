@@ -1,0 +1,95 @@
+package shard
+
+import (
+	"slices"
+	"time"
+)
+
+// move is what is known of a tenant that moves from node to node.
+type move struct {
+	strayed time.Duration // since when this node owns it no longer; 0: it does
+	holder  string        // ID of who told that it holds it, and is to be asked first
+	// taken are the IDs of those that were asked for their entries, under the ring of
+	// which the audience is.
+	taken    []string
+	audience uint32
+}
+
+// moving returns the tenant's move, made if needed. Callers hold mu.
+func (t *tenant) moving() *move {
+	if t.move == nil {
+		t.move = new(move)
+	}
+	return t.move
+}
+
+// strays notes whether this node owns the tenant, and returns whether it does not.
+func (t *tenant) strays(now time.Duration, owned bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case owned && t.move != nil:
+		t.move.strayed = 0
+	case !owned && t.moving().strayed == 0:
+		t.move.strayed = now
+	}
+	return !owned
+}
+
+// strayFor returns for how long this node has not owned a stray.
+func (t *tenant) strayFor(now time.Duration) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return now - t.moving().strayed
+}
+
+// takeOver notes that another node holds the tenant, and returns where it is as far
+// as that node is concerned: live once it has been asked for its entries. It reports
+// whether the tenant is to be queued for that.
+func (t *tenant) takeOver(holder string, audience uint32) (s State, enqueue bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch m := t.moving(); {
+	case t.state != Live:
+		m.holder = holder
+		return t.state, false
+	case m.audience == audience && slices.Contains(m.taken, holder):
+		return Live, false
+	}
+	enqueue = !t.queued
+	t.queued = true
+	return Loading, enqueue
+}
+
+// took notes that a node was asked for its entries; what it did not give, it does
+// not have to give. What was taken under another ring does not count: who held the
+// tenant then may have read more since, and hand it over again.
+func (t *tenant) took(holder string, audience uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := t.moving()
+	if m.audience != audience {
+		m.audience, m.taken = audience, nil
+	}
+	if !slices.Contains(m.taken, holder) {
+		m.taken = append(m.taken, holder)
+	}
+}
+
+// tookOver ends what takeOver began for a live tenant.
+func (t *tenant) tookOver() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queued = false
+}
+
+// firstHolder returns the ID of the node to be asked first, if one told that it holds
+// the tenant.
+func (t *tenant) firstHolder() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.move == nil {
+		return ""
+	}
+	return t.move.holder
+}

@@ -1,0 +1,140 @@
+package shard
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// warmPoll is the time between two looks at what is being waited for.
+const warmPoll = 20 * time.Millisecond
+
+// Warm activates the tenants that this node will own once it is in the ring, and
+// returns when they are live: from then on [Node.MayOwn]. It waits for the bus as
+// long as that takes, and then at most for the given time; the rest is loaded while
+// the node serves. A node without others has nothing to wait for.
+func (n *Node) Warm(ctx context.Context, atMost time.Duration) {
+	if !n.awaitBus(ctx) {
+		return
+	}
+	defer n.warm.Store(true)
+	if n.cluster == nil {
+		return
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	v := n.view.Load()
+	if v.next == nil {
+		return
+	}
+	coming := n.hearAll(ctx, v)
+	total := len(coming)
+	left := awaitLive(ctx, coming)
+	n.log.Info("ready to own tenants", "warm", total-left, "not_yet", left, "took", time.Since(began).Round(time.Millisecond))
+}
+
+// awaitBus returns when the bus has been live on every connection; false: ctx has
+// ended.
+func (n *Node) awaitBus(ctx context.Context) bool {
+	return poll(ctx, func() bool {
+		for _, c := range n.bus.Status() {
+			if c.Since.IsZero() {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func poll(ctx context.Context, done func() bool) bool {
+	ticker := time.NewTicker(warmPoll)
+	defer ticker.Stop()
+	for !done() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// hearAll asks all members of the ring for the tenants that are active there, and
+// activates those that this node is going to own.
+func (n *Node) hearAll(ctx context.Context, v *view) []*tenant {
+	var mu sync.Mutex
+	var coming []*tenant
+	var g errgroup.Group
+	for _, peer := range v.peers {
+		g.Go(func() error {
+			err := n.cluster.Colleagues.Tenants(ctx, peer, func(page []Activity) {
+				some := n.expect(ctx, page)
+				mu.Lock()
+				defer mu.Unlock()
+				coming = append(coming, some...)
+			})
+			if err != nil && ctx.Err() == nil {
+				n.log.Warn("a node did not say which tenants it has, they come when it does", "node", peer.Name, "error", err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return coming
+}
+
+// expect activates the tenants of a page that are to be held here, at the pace of
+// activations.
+func (n *Node) expect(ctx context.Context, page []Activity) (coming []*tenant) {
+	for _, a := range page {
+		v := n.view.Load()
+		if _, held := n.tenants.Load(a.Tenant); held || !v.holds(a.Tenant) || a.Idle >= n.idleTimeout {
+			continue
+		}
+		if n.arrivals.Wait(ctx) != nil {
+			return coming
+		}
+		if t := n.activateAt(a.Tenant, a.Idle, func() bool { return true }); t != nil {
+			coming = append(coming, t)
+		}
+	}
+	return coming
+}
+
+// awaitLive returns when all tenants are live or have been let go, or ctx ends, and
+// how many are neither.
+func awaitLive(ctx context.Context, tenants []*tenant) (left int) {
+	poll(ctx, func() bool {
+		tenants = slices.DeleteFunc(tenants, (*tenant).arrived)
+		return len(tenants) == 0
+	})
+	return len(tenants)
+}
+
+// arrived reports whether the tenant is live, or is no longer to become so.
+func (t *tenant) arrived() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state >= Live
+}
+
+// Tenants gives the tenants that are active here, the most read first, to a node that
+// joins, in pages. An error of page ends it.
+func (n *Node) Tenants(page func([]Activity) error) error {
+	all := activities(n.held())
+	for len(all) > 0 {
+		end := min(len(all), tenantsAtOnce)
+		if err := page(all[:end]); err != nil {
+			return err
+		}
+		all = all[end:]
+	}
+	return nil
+}
+
+// tenantsAtOnce is how many tenants are in a page.
+const tenantsAtOnce = 1000
