@@ -37,6 +37,9 @@ type Handed struct {
 	// Provisional values were announced by an event without a version, and are not
 	// confirmed; FromEvent values came with an event.
 	Provisional, FromEvent bool
+	// KnownOld values, of reference kinds, may be served STALE alone: an event said
+	// that they changed.
+	KnownOld bool
 	// Current says that it was verified under the exporter's generation.
 	Current bool
 }
@@ -135,7 +138,7 @@ func (e *export) kind(k *Kind) (w Whole, whole bool, err error) {
 			now = e.cache.clock.now()
 		}
 		size += int(one.size) + handedSize
-		pending = append(pending, e.hand(one, now))
+		pending = append(pending, e.hand(k, one, now))
 	}
 	if err := send(); err != nil {
 		return w, false, err
@@ -146,15 +149,17 @@ func (e *export) kind(k *Kind) (w Whole, whole bool, err error) {
 	return Whole{Kind: k, Age: e.cache.clock.now().sub(complete.verified)}, true, nil
 }
 
-// hand returns an entry as it is handed over.
-func (e *export) hand(one *entry, now instant) Handed {
-	if one.is(invalidated|stub) || now >= one.expires {
+// hand returns an entry as it is handed over. What may no longer be served, not even
+// STALE, is a stub.
+func (e *export) hand(k *Kind, one *entry, now instant) Handed {
+	if !e.isServed(k, one, now) {
 		return Handed{Key: one.key(), Form: HandedStub, Floor: one.known(), Current: true}
 	}
 	h := Handed{
-		Key: one.key(), Age: max(0, now.sub(one.verified)), Lag: time.Duration(one.lag) * time.Millisecond, Left: one.expires.sub(now),
+		Key: one.key(), Age: max(0, now.sub(one.verified)), Lag: time.Duration(one.lag) * time.Millisecond, Left: max(0, one.expires.sub(now)),
 		Version: one.version, Versioned: one.is(versioned), Floor: one.floor, ETag: one.etag(),
-		Provisional: one.is(provisional), FromEvent: one.is(fromEvent), Current: one.generation == e.generation,
+		Provisional: one.is(provisional), FromEvent: one.is(fromEvent), KnownOld: one.is(invalidated),
+		Current: one.generation == e.generation && !one.is(invalidated) && now < one.expires,
 	}
 	if one.is(negative) {
 		h.Form = HandedAbsent
@@ -162,4 +167,15 @@ func (e *export) hand(one *entry, now instant) Handed {
 		h.Value = one.value()
 	}
 	return h
+}
+
+// isServed says that an entry may be served, as STALE at least.
+func (e *export) isServed(k *Kind, one *entry, now instant) bool {
+	switch {
+	case one.is(stub), one.is(invalidated) && (k.Class == Critical || one.is(negative)):
+		return false
+	case one.is(invalidated), now >= one.expires:
+		return !one.is(negative) && now.sub(one.verified) <= k.MaxStale
+	}
+	return true
 }

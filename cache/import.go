@@ -187,6 +187,9 @@ func (h *Handed) flags() (f flags) {
 	if h.FromEvent {
 		f |= fromEvent
 	}
+	if h.KnownOld {
+		f |= invalidated
+	}
 	return f
 }
 

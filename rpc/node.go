@@ -24,7 +24,6 @@ type Node interface {
 	// Now is the clock of [cache.Answer.Position].
 	Now() time.Duration
 	Ownership
-	Holding
 	Handoff
 	Operations
 }
@@ -61,6 +60,7 @@ type Holding interface {
 
 // Handoff is what moves tenants from node to node.
 type Handoff interface {
+	Holding
 	// Export hands a tenant over.
 	//
 	// Errors: shard.ErrNotHeld, those of to and of ctx.

@@ -23,7 +23,7 @@ const (
 func EntryOf(h *cache.Handed) *tenantryv1.Entry {
 	e := &tenantryv1.Entry{
 		Key: h.Key, Form: tenantryv1.Entry_Form(h.Form) + 1, Age: durationpb.New(h.Age), Etag: h.ETag,
-		Provisional: h.Provisional, FromEvent: h.FromEvent, Current: h.Current,
+		Provisional: h.Provisional, FromEvent: h.FromEvent, Current: h.Current, KnownOld: h.KnownOld,
 		Lag: durationpb.New(h.Lag), Left: durationpb.New(h.Left),
 	}
 	if h.Form == cache.HandedValue {
@@ -44,7 +44,7 @@ func handedOf(e *tenantryv1.Entry) (h cache.Handed, err error) {
 		Key: e.GetKey(), Form: cache.Form(e.GetForm() - 1), Value: e.GetValue(), ETag: e.GetEtag(),
 		Age: e.GetAge().AsDuration(), Lag: e.GetLag().AsDuration(), Left: e.GetLeft().AsDuration(),
 		Version: e.GetVersion(), Versioned: e.Version != nil, Floor: e.GetFloor(),
-		Provisional: e.GetProvisional(), FromEvent: e.GetFromEvent(), Current: e.GetCurrent(),
+		Provisional: e.GetProvisional(), FromEvent: e.GetFromEvent(), Current: e.GetCurrent(), KnownOld: e.GetKnownOld(),
 	}
 	known := e.GetForm() >= tenantryv1.Entry_FORM_VALUE && e.GetForm() <= tenantryv1.Entry_FORM_STUB
 	keyed := h.Key != "" && len(h.Key) <= maxKey

@@ -622,7 +622,9 @@ type Entry struct {
 	// by a request that begins later is no older.
 	Lag *durationpb.Duration `protobuf:"bytes,11,opt,name=lag,proto3" json:"lag,omitempty"`
 	// Time until it expires: a handoff does not prolong a TTL.
-	Left          *durationpb.Duration `protobuf:"bytes,12,opt,name=left,proto3" json:"left,omitempty"`
+	Left *durationpb.Duration `protobuf:"bytes,12,opt,name=left,proto3" json:"left,omitempty"`
+	// An event has said that the value changed: it may be served as stale alone.
+	KnownOld      bool `protobuf:"varint,13,opt,name=known_old,json=knownOld,proto3" json:"known_old,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -739,6 +741,13 @@ func (x *Entry) GetLeft() *durationpb.Duration {
 		return x.Left
 	}
 	return nil
+}
+
+func (x *Entry) GetKnownOld() bool {
+	if x != nil {
+		return x.KnownOld
+	}
+	return false
 }
 
 // KindDefinition names a kind as a node has it configured.
@@ -1711,7 +1720,7 @@ const file_tenantry_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"PeekResult\x12(\n" +
 	"\x05entry\x18\x01 \x01(\v2\x12.tenantry.v1.EntryR\x05entry\x122\n" +
-	"\x05state\x18\x02 \x01(\x0e2\x1c.tenantry.v1.Freshness.StateR\x05state\"\xf2\x03\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1c.tenantry.v1.Freshness.StateR\x05state\"\x8f\x04\n" +
 	"\x05Entry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
 	"\x04form\x18\x02 \x01(\x0e2\x17.tenantry.v1.Entry.FormR\x04form\x12\x14\n" +
@@ -1726,7 +1735,8 @@ const file_tenantry_v1_peer_proto_rawDesc = "" +
 	"\acurrent\x18\n" +
 	" \x01(\bR\acurrent\x12+\n" +
 	"\x03lag\x18\v \x01(\v2\x19.google.protobuf.DurationR\x03lag\x12-\n" +
-	"\x04left\x18\f \x01(\v2\x19.google.protobuf.DurationR\x04left\"L\n" +
+	"\x04left\x18\f \x01(\v2\x19.google.protobuf.DurationR\x04left\x12\x1b\n" +
+	"\tknown_old\x18\r \x01(\bR\bknownOld\"L\n" +
 	"\x04Form\x12\x14\n" +
 	"\x10FORM_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
