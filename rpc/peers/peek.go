@@ -40,10 +40,10 @@ func (p *Peers) Peek(ctx context.Context, from []shard.Peer, tenant string, d sh
 }
 
 func (l *lane) peek(ctx context.Context, req *tenantryv1.PeekRequest) (a cache.Answer, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, peekTimeout)
+	peeking, cancel := context.WithTimeout(ctx, peekTimeout)
 	defer cancel()
 	start := time.Now()
-	res, err := l.client.Peek(ctx, req)
+	res, err := l.client.Peek(peeking, req)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.failed(err)
