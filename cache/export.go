@@ -53,7 +53,9 @@ type Whole struct {
 
 // End is how an export ended.
 type End struct {
-	// Whole are the kinds that are complete.
+	// Kinds are those that were handed over.
+	Kinds []*Kind
+	// Whole are those of them that are complete.
 	Whole []Whole
 	// Undoubted says that no doubt arose from the fence to here. Otherwise nothing of
 	// what was handed over is known current.
@@ -77,6 +79,7 @@ func (t *Tenant) Export(kinds []*Kind, behind uint64, pageBytes int, page func(*
 		if err != nil {
 			return End{}, err
 		}
+		end.Kinds = append(end.Kinds, k)
 		if ok {
 			end.Whole = append(end.Whole, w)
 		}

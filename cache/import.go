@@ -24,15 +24,17 @@ type importedStore struct {
 	handed []*entry
 	// doubtful says that it did not know all of them to be.
 	doubtful bool
+	// oldest is the greatest age of those that it did.
+	oldest time.Duration
 }
 
 // Import takes what another node hands over of some kinds. It is ready to be
 // told before pull is called, which asks for it, gives each page to keep, and returns
 // how the export ended. Nothing of one that broke off, or ended in doubt, is known
-// current. Returned are the kinds that are complete now, and the age of the oldest of
-// them. Errors: that of pull, [ErrOverflow] if more events came meanwhile than can be
+// current. Returned are the kinds that are here now as they are there, none if that is
+// not known, and the age of what is oldest of it. Errors: that of pull, [ErrOverflow] if more events came meanwhile than can be
 // told apart, [ErrClosed], or that of ctx.
-func (t *Tenant) Import(ctx context.Context, kinds []*Kind, pull func(keep func(*Kind, []Handed) error) (End, error)) (whole []*Kind, oldest time.Duration, err error) {
+func (t *Tenant) Import(ctx context.Context, kinds []*Kind, pull func(keep func(*Kind, []Handed) error) (End, error)) (taken []*Kind, oldest time.Duration, err error) {
 	i := &importing{Tenant: t, stores: make(map[*Kind]*importedStore)}
 	if err := i.begin(ctx, kinds); err != nil {
 		return i.end(End{}, err)
@@ -84,7 +86,9 @@ func (i *importing) keep(k *Kind, entries []Handed) error {
 // keepHanded keeps one entry, unless what is here knows better.
 func (i *importing) keepHanded(s *importedStore, h *Handed) {
 	old := s.entry(i.cache.hash(h.Key), h.Key)
-	s.doubtful = s.doubtful || !h.Current
+	if s.doubtful = s.doubtful || !h.Current; h.Current {
+		s.oldest = max(s.oldest, h.Age)
+	}
 	switch {
 	case i.knowsBetter(s, old, h):
 	case h.Form == HandedStub:
@@ -198,7 +202,7 @@ func laterLag(d time.Duration) uint16 {
 }
 
 // end gives the turns back. What was handed over well is known current from now on.
-func (i *importing) end(end End, err error) (whole []*Kind, oldest time.Duration, _ error) {
+func (i *importing) end(end End, err error) (taken []*Kind, oldest time.Duration, _ error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, s := range i.stores {
@@ -217,11 +221,17 @@ func (i *importing) end(end End, err error) (whole []*Kind, oldest time.Duration
 		i.promote(s)
 	}
 	for _, w := range end.Whole {
-		if s := i.stores[w.Kind]; s != nil && i.complete(s, w.Age) {
-			whole, oldest = append(whole, w.Kind), max(oldest, w.Age)
+		if s := i.stores[w.Kind]; s != nil {
+			i.complete(s, w.Age)
+			s.oldest = w.Age
 		}
 	}
-	return whole, oldest, nil
+	for _, k := range end.Kinds {
+		if s := i.stores[k]; s != nil {
+			taken, oldest = append(taken, k), max(oldest, s.oldest)
+		}
+	}
+	return taken, oldest, nil
 }
 
 // promote makes the entries that were handed over as current, and are still there,
@@ -242,17 +252,16 @@ func (i *importing) promote(s *importedStore) {
 
 // complete gives the store completeness, unless something did not fit, and removes
 // what the exporter, which had all there is, did not have.
-func (i *importing) complete(s *importedStore, age time.Duration) bool {
+func (i *importing) complete(s *importedStore, age time.Duration) {
 	i.removeUnlisted(s.store, s.load)
 	verified := s.start.add(-min(age, beforeStart/2))
 	if !s.doubtful {
 		s.listed.Store(uint64(s.generation))
 	}
 	if s.incomplete {
-		return false
+		return
 	}
 	s.complete.Store(&completeness{
 		generation: s.generation, verified: verified, settled: i.cache.clock.now(), expires: verified.add(jitter(s.kind.TTL)),
 	})
-	return true
 }

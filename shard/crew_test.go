@@ -137,6 +137,9 @@ func (s sender) Export(ctx context.Context, from Peer, tenant string, kinds []*c
 	for i, w := range end.Whole {
 		end.Whole[i].Kind = named(kinds, w.Kind.Name)
 	}
+	for i, k := range end.Kinds {
+		end.Kinds[i] = named(kinds, k.Name)
+	}
 	return end, err
 }
 

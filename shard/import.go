@@ -25,9 +25,9 @@ func (n *Node) importSome(ctx context.Context, t *tenant, kinds []*cache.Kind, p
 		if paced && n.resyncs.wait(ctx) != nil {
 			return kinds
 		}
-		whole, ok := n.importFrom(ctx, t, &from, n.kept, a)
+		taken, ok := n.importFrom(ctx, t, &from, n.kept, a)
 		if ok {
-			return slices.DeleteFunc(slices.Clone(kinds), func(k *cache.Kind) bool { return slices.Contains(whole, k) })
+			return slices.DeleteFunc(slices.Clone(kinds), func(k *cache.Kind) bool { return slices.Contains(taken, k) })
 		}
 	}
 	return kinds
@@ -52,13 +52,14 @@ func (n *Node) importSources(t *tenant) []Peer {
 // it can tell from what it brings.
 const importTries = 3
 
-// importFrom takes what a node has of some kinds of a tenant. It returns which are
-// complete then; ok is false if the node gave nothing to be believed.
-func (n *Node) importFrom(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind, a *attempt) (whole []*cache.Kind, ok bool) {
+// importFrom takes what a node has of some kinds of a tenant. It returns which are as
+// good as there then: the node is live, so that it had read their lists; ok is false if
+// it gave nothing to be believed.
+func (n *Node) importFrom(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind, a *attempt) (taken []*cache.Kind, ok bool) {
 	audience := n.view.Load().audience
 	for range importTries {
 		began := n.Now()
-		w, end, age, err := n.importOnce(ctx, t, from, kinds)
+		taken, end, age, err := n.importOnce(ctx, t, from, kinds)
 		if errors.Is(err, cache.ErrOverflow) {
 			continue
 		}
@@ -67,21 +68,21 @@ func (n *Node) importFrom(ctx context.Context, t *tenant, from *Peer, kinds []*c
 		if err == nil && end.Undoubted {
 			a.began = min(a.began, began-age)
 		}
-		return w, err == nil && end.Undoubted
+		return taken, err == nil && end.Undoubted
 	}
 	n.metrics.handoff(outcomeBroken)
 	return nil, false
 }
 
-func (n *Node) importOnce(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind) (whole []*cache.Kind, end cache.End, age time.Duration, err error) {
-	whole, age, err = t.cache.Import(ctx, kinds, func(keep func(*cache.Kind, []cache.Handed) error) (cache.End, error) {
+func (n *Node) importOnce(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind) (taken []*cache.Kind, end cache.End, age time.Duration, err error) {
+	taken, age, err = t.cache.Import(ctx, kinds, func(keep func(*cache.Kind, []cache.Handed) error) (cache.End, error) {
 		end, err = n.cluster.Colleagues.Export(ctx, *from, t.name, kinds, func(k *cache.Kind, entries []cache.Handed) error {
 			n.metrics.handed(directionIn, entries)
 			return keep(k, entries)
 		})
 		return end, err
 	})
-	return whole, end, age, err
+	return taken, end, age, err
 }
 
 func (n *Node) countImport(ctx context.Context, t *tenant, from *Peer, end cache.End, err error) {

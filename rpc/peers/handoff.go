@@ -142,6 +142,11 @@ func (i *importing) take(m *tenantryv1.ExportResponse) error {
 	switch part := m.GetPart().(type) {
 	case *tenantryv1.ExportResponse_Start_:
 		i.begun, i.revalidate = true, part.Start.GetRevalidate()
+		for _, k := range part.Start.GetKinds() {
+			if kind := i.kinds[k.GetName()]; kind != nil {
+				i.end.Kinds = append(i.end.Kinds, kind)
+			}
+		}
 		return nil
 	case *tenantryv1.ExportResponse_Page_:
 		return i.page(part.Page)

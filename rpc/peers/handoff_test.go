@@ -70,7 +70,8 @@ func withScripted(t *testing.T, s *scripted, test func(t *testing.T, p *Peers, t
 }
 
 func start() *tenantryv1.ExportResponse {
-	return &tenantryv1.ExportResponse{Part: &tenantryv1.ExportResponse_Start_{Start: &tenantryv1.ExportResponse_Start{Node: "o1"}}}
+	kinds := []*tenantryv1.KindDefinition{{Name: "role", DefinitionHash: 3}, {Name: "of later"}}
+	return &tenantryv1.ExportResponse{Part: &tenantryv1.ExportResponse_Start_{Start: &tenantryv1.ExportResponse_Start{Node: "o1", Kinds: kinds}}}
 }
 
 func page(kind string, entries ...*tenantryv1.Entry) *tenantryv1.ExportResponse {
@@ -119,7 +120,7 @@ func TestExport(t *testing.T) {
 		if diff := cmp.Diff(sent, got); diff != "" || err != nil {
 			t.Error(err, diff)
 		}
-		if want := (cache.End{Undoubted: true, Whole: []cache.Whole{{Kind: kind, Age: time.Minute}}}); !cmp.Equal(want, end, cmp.Comparer(func(a, b *cache.Kind) bool { return a == b })) {
+		if want := (cache.End{Undoubted: true, Kinds: []*cache.Kind{kind}, Whole: []cache.Whole{{Kind: kind, Age: time.Minute}}}); !cmp.Equal(want, end, cmp.Comparer(func(a, b *cache.Kind) bool { return a == b })) {
 			t.Errorf("%+v", end)
 		}
 	})

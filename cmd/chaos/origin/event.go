@@ -70,6 +70,9 @@ func (o *Origin) Event(item int, c history.Commit, a Announcement) (channel, mes
 
 func channelOf(tenant, topic string) string { return "crm:" + tenant + ":" + topic }
 
+// Channel returns one of a tenant's channels.
+func Channel(tenant string) string { return channelOf(tenant, Credit.topic().name) }
+
 // Channels returns the channels of all tenants, under both names of their topics.
 func (o *Origin) Channels() (all []string) {
 	tenants := make(map[string]bool)

@@ -9,8 +9,8 @@ import (
 	"github.com/tenantry/tenantry/cmd/chaos/history"
 )
 
-// perTenant is how many items of each family a tenant has.
-const perTenant = 3
+// PerTenant is how many items of each family a tenant usually has.
+const PerTenant = 3
 
 // Origin is the service. It is an [http.Handler].
 type Origin struct {
@@ -19,8 +19,10 @@ type Origin struct {
 	items  []item
 	byName map[string]int // tenant / family / key
 	fault  atomic.Pointer[Fault]
-	// asked are all requests, lists those for lists.
-	asked, lists atomic.Uint64
+	// perTenant is how many items of each family a tenant has.
+	perTenant int
+	// asked are all requests, lists those for lists, balances those for balances.
+	asked, lists, balances atomic.Uint64
 	// dawdling is the part of the requests, per thousand, that take long although
 	// nothing is wrong.
 	dawdling int
@@ -52,10 +54,10 @@ type Fault struct {
 	Share float64
 }
 
-// New returns an origin of so many tenants, which adds its items to the log.
-// Of its good requests, so many per thousand are slow.
-func New(log *history.Log, tenants, dawdling int) *Origin {
-	o := &Origin{dawdling: dawdling, log: log, views: views(), byName: make(map[string]int)}
+// New returns an origin of so many tenants with so many items of each family, which it
+// adds to the log. Of its good requests, so many per thousand are slow.
+func New(log *history.Log, tenants, perTenant, dawdling int) *Origin {
+	o := &Origin{perTenant: perTenant, dawdling: dawdling, log: log, views: views(), byName: make(map[string]int)}
 	for t := range tenants {
 		for f := range families {
 			for k := range perTenant {
@@ -102,6 +104,9 @@ func (o *Origin) Set(f Fault) { o.fault.Store(&f) }
 
 // Asked returns how many requests there were.
 func (o *Origin) Asked() uint64 { return o.asked.Load() }
+
+// Kept returns how many of them asked for what is kept for longer than a few seconds.
+func (o *Origin) Kept() uint64 { return o.asked.Load() - o.balances.Load() }
 
 // Lists returns how many of them asked for lists.
 func (o *Origin) Lists() uint64 { return o.lists.Load() }

@@ -23,8 +23,11 @@ const pageKeys = 2
 // ServeHTTP answers with a document, a list, or as the fault says.
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.asked.Add(1)
-	if isList(r.URL.Path) {
+	switch {
+	case isList(r.URL.Path):
 		o.lists.Add(1)
+	case strings.HasSuffix(r.URL.Path, "/credits"):
+		o.balances.Add(1)
 	}
 	f := o.misbehaviour(r.URL.Path)
 	if !dawdle(r.Context(), f.Before) {
@@ -142,7 +145,7 @@ func isPaged(tenant string) bool { return strings.HasSuffix(tenant, "7") && len(
 func (o *Origin) list(tenant string, f Family, v *view, path, query string) (body, etag, next string) {
 	var docs []string
 	paged := isPaged(tenant)
-	for k := range perTenant {
+	for k := range o.perTenant {
 		if second := k >= pageKeys; paged && second != (query == "page=2") {
 			continue
 		}

@@ -24,11 +24,19 @@ type Play struct {
 	Settle time.Duration
 	// Slowest is the most that a read may take within the window of the kill.
 	Slowest time.Duration
+	// Slower is how many times as long as before most reads may take while nodes come
+	// and go in order: at the 99th percentile; 0: however long.
+	Slower float64
+	// acts are the steps.
+	acts func(*stage) []act
 }
 
 // DefaultPlay takes about two minutes.
 func DefaultPlay() Play {
-	return Play{Quiet: 15 * time.Second, Window: 15 * time.Second, Freeze: 10 * time.Second, Settle: 30 * time.Second, Slowest: time.Second}
+	return Play{
+		Quiet: 15 * time.Second, Window: 15 * time.Second, Freeze: 10 * time.Second, Settle: 30 * time.Second, Slowest: time.Second,
+		acts: (*stage).breaks,
+	}
 }
 
 // FromEndToEnd returns the run in which a play is given: five nodes as they are by
@@ -44,7 +52,8 @@ func FromEndToEnd(seed uint64, binary, dir string) Config {
 type stage struct {
 	*run
 	Play
-	steps []*Step
+	steps   []*Step
+	figures figures
 }
 
 // EndToEnd runs a cluster, adds a node, kills one, and stops one for a while, under
@@ -59,10 +68,16 @@ func EndToEnd(ctx context.Context, cfg Config, p Play) (*EndResult, error) {
 	if err := s.warm(ctx); err != nil {
 		return nil, err
 	}
+	if s.Items > 0 {
+		if err := s.fill(ctx); err != nil {
+			return nil, err
+		}
+	}
 	finished := false
-	most := 4*(p.Quiet+p.Window+p.Settle) + p.Freeze + startTimeout
+	acts := p.acts(s)
+	most := time.Duration(len(acts))*(p.Quiet+p.Window+p.Settle) + p.Freeze + time.Duration(s.Nodes)*startTimeout
 	err = s.drive(ctx, most, func(ctx context.Context) error {
-		err := s.play(ctx)
+		err := s.play(ctx, acts)
 		finished = err == nil && ctx.Err() == nil
 		return unlessOver(ctx, err)
 	})
@@ -124,28 +139,46 @@ type Step struct {
 	Wrong    int     `json:"wrong_channels"`
 	Settled  float64 `json:"settled_seconds"`
 
+	// P50 and P99 are what half, and all but one in a hundred, of the reads took at most
+	// from its begin until all was settled, or, of the start, all the time; in seconds.
+	P50 float64 `json:"p50_seconds"`
+	P99 float64 `json:"p99_seconds"`
+	Moves
+
 	begin, end history.Time
 }
 
 // The steps.
 const (
-	stepStart  = "start"
-	stepAdd    = "add"
-	stepKill   = "kill"
-	stepFreeze = "freeze"
+	stepStart   = "start"
+	stepAdd     = "add"
+	stepKill    = "kill"
+	stepFreeze  = "freeze"
+	stepDrain   = "drain"
+	stepRestart = "restart all"
 )
 
-// play gives the steps, one after another.
-func (s *stage) play(ctx context.Context) error {
+// act is a step as it is to be done, after which there are so many members.
+type act struct {
+	name, node string
+	members    int
+	do         func(context.Context) error
+}
+
+func (s *stage) starts() act {
+	return act{stepStart, "", s.Nodes, func(context.Context) error { return nil }}
+}
+
+func (s *stage) adds() act {
+	return act{stepAdd, fmt.Sprintf("n%d", s.Nodes+1), s.Nodes + 1, s.world.AddNode}
+}
+
+// breaks are the steps in which nodes break.
+func (s *stage) breaks() []act {
 	nodes := s.world.Nodes()
 	killed, frozen := nodes[1], nodes[3%len(nodes)]
-	for _, step := range []struct {
-		name, node string
-		members    int
-		do         func(context.Context) error
-	}{
-		{stepStart, "", s.Nodes, func(context.Context) error { return nil }},
-		{stepAdd, fmt.Sprintf("n%d", s.Nodes+1), s.Nodes + 1, s.world.AddNode},
+	return []act{
+		s.starts(), s.adds(),
 		{stepKill, killed.Name, s.Nodes, func(context.Context) error { killed.Kill(); return nil }},
 		{stepFreeze, frozen.Name, s.Nodes, func(ctx context.Context) error {
 			frozen.Stop()
@@ -153,9 +186,17 @@ func (s *stage) play(ctx context.Context) error {
 			frozen.Continue()
 			return nil
 		}},
-	} {
+	}
+}
+
+// play gives the steps, one after another.
+func (s *stage) play(ctx context.Context, acts []act) error {
+	for _, step := range acts {
 		one := &Step{Name: step.name, Node: step.node, Members: step.members, begin: s.log.Now()}
 		s.steps = append(s.steps, one)
+		if err := s.figures.begin(ctx, s); err != nil {
+			return err
+		}
 		end := s.log.Begin(history.Fault{Type: step.name, Node: step.node, Loses: true})
 		err := step.do(ctx)
 		end()
@@ -163,6 +204,9 @@ func (s *stage) play(ctx context.Context) error {
 			return err
 		}
 		if err := s.settle(ctx, one); err != nil {
+			return err
+		}
+		if err := s.figures.end(ctx, s, one); err != nil {
 			return err
 		}
 	}

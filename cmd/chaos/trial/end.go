@@ -3,6 +3,7 @@ package trial
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -21,6 +22,8 @@ type EndResult struct {
 	// Limit is what the slowest read within the window of the kill may take.
 	Limit string `json:"slowest_allowed"`
 	limit time.Duration
+	// slower is how many times the p99 of the start that of other steps may be.
+	slower float64
 	// Errors are the reads without an answer, by how they ended, that were sent to a
 	// node that ran; Missing tells of the first.
 	Errors     map[string]int `json:"errors,omitempty"`
@@ -46,12 +49,26 @@ func (s *stage) result() *EndResult {
 	for _, step := range s.steps {
 		step.At, step.Lasted = step.begin.Seconds(), (step.end - step.begin).Seconds()
 	}
+	took := make(map[*Step][]float64)
 	for _, q := range s.log.Reads(0) {
-		if step := s.during(&q); step != nil {
-			s.count(step, &q)
+		if step := s.during(&q); step != nil && s.count(step, &q) {
+			took[step] = append(took[step], (q.Done - q.Sent).Seconds())
 		}
 	}
+	for step, all := range took {
+		slices.Sort(all)
+		step.P50, step.P99 = percentile(all, 0.5), percentile(all, 0.99)
+	}
+	res.slower = s.Slower
 	return res
+}
+
+// percentile returns the value of a sorted part that so much of it is at most.
+func percentile(sorted []float64, part float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(int(part*float64(len(sorted))), len(sorted)-1)]
 }
 
 // during returns the step in which a read was sent, or which began meanwhile.
@@ -64,23 +81,26 @@ func (s *stage) during(q *history.Read) (last *Step) {
 	return last
 }
 
-func (s *stage) count(step *Step, q *history.Read) {
+// count counts a read, and reports whether what it took is to be counted with that of
+// others: it was sent before all was settled, to a node that ran.
+func (s *stage) count(step *Step, q *history.Read) (settling bool) {
 	step.Reads++
 	switch {
 	case s.log.Struck(q):
 		if !q.Answered() {
 			step.Gone++
 		}
-		return
+		return false
 	case q.Result != history.Unreachable && s.pulse.busy(q):
 		step.Busy++
-		return
+		return false
 	case !q.Answered():
 		step.Errors++
 	}
 	if q.Sent <= step.begin+s.Window {
 		step.Slowest = max(step.Slowest, (q.Done - q.Sent).Seconds())
 	}
+	return step.Name == stepStart || q.Sent <= step.end+history.Time(step.Settled*float64(time.Second))
 }
 
 // Good says that nothing is missed.
@@ -101,6 +121,12 @@ func (r *EndResult) missed() (all []string) {
 		if s.Name == stepKill && s.Slowest > r.limit.Seconds() {
 			all = append(all, fmt.Sprintf("%s: a read took %.3f s, at most %s", s.Name, s.Slowest, r.Limit))
 		}
+		if first := r.Steps[0]; r.slower > 0 && s.P99 > r.slower*first.P99 {
+			all = append(all, fmt.Sprintf("%s: p99 %.1f ms, before %.1f ms: more than %.1f times", s.Name, 1e3*s.P99, 1e3*first.P99, r.slower))
+		}
+		if r.slower > 0 && s.Dark > 0 {
+			all = append(all, fmt.Sprintf("%s: %d tenants were without a subscriber", s.Name, s.Dark))
+		}
 	}
 	return all
 }
@@ -109,11 +135,12 @@ func (r *EndResult) missed() (all []string) {
 func (r *EndResult) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "seed %d, %.0f s, %d nodes at first, %d tenants: %d reads checked, %d commits\n\n", r.Seed, r.Seconds, r.Nodes, r.Tenants, r.Reads, r.Commits)
-	fmt.Fprintln(w, "step\tnode\tat\tlasted\tmembers\treads\terrors\tby a node that is gone\tmachine busy\tslowest\tchannels\twrong\tsettled after\t")
+	fmt.Fprintln(w, "step\tnode\tat\tlasted\tmembers\treads\terrors\tby a node that is gone\tmachine busy\tslowest\tchannels\twrong\tsettled after\tp50\tp99\t")
 	for _, s := range r.Steps {
-		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%.1f s\t%d\t%d\t%d\t%d\t%d\t%.3f s\t%d\t%d\t%.1f s\t\n",
-			s.Name, s.Node, s.At, s.Lasted, s.Members, s.Reads, s.Errors, s.Gone, s.Busy, s.Slowest, s.Channels, s.Wrong, s.Settled)
+		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%.1f s\t%d\t%d\t%d\t%d\t%d\t%.3f s\t%d\t%d\t%.1f s\t%.1f ms\t%.1f ms\t\n",
+			s.Name, s.Node, s.At, s.Lasted, s.Members, s.Reads, s.Errors, s.Gone, s.Busy, s.Slowest, s.Channels, s.Wrong, s.Settled, 1e3*s.P50, 1e3*s.P99)
 	}
+	r.printMoves(w)
 	fmt.Fprintf(w, "\noldest FRESH answer: %s after its successor was announced, the bound is %s\nreads without an answer while the machine was too busy: %d\nviolations: %d %v\n", r.OldestFresh, r.Bound, r.Busy, r.Violations, r.ByRule)
 	for _, m := range r.missed() {
 		fmt.Fprintf(w, "MISSED  %s\n", m)

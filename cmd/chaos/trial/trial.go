@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -31,6 +32,8 @@ type Config struct {
 	// Tenants is how many there are, Hot how many of them get most changes and a
 	// third of the reads.
 	Tenants, Hot int
+	// Items is how many items of each of the five families a tenant has; 0: three.
+	Items int
 	// Writes and Reads are per second; a batch is one read here.
 	Writes, Reads float64
 	// Dawdling is the part of the origin's good answers, per thousand, that are slow.
@@ -110,7 +113,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 // begin makes the world of a run, which is to be closed.
 func begin(ctx context.Context, cfg Config) (*run, error) {
 	r := &run{Config: cfg, byRule: make(map[string]int), log: history.NewLog(origin.Kinds(cfg.TTL, cfg.MaxStale))}
-	r.origin = origin.New(r.log, cfg.Tenants, cfg.Dawdling)
+	r.origin = origin.New(r.log, cfg.Tenants, cmp.Or(cfg.Items, origin.PerTenant), cfg.Dawdling)
 	r.checker = checker.New(r.log, cfg.Bound)
 	r.part()
 	var err error

@@ -15,7 +15,8 @@ func (w *World) Metrics(ctx context.Context) (map[string]float64, error) {
 	return w.Nodes()[0].Metrics(ctx)
 }
 
-// Metrics returns the node's metrics, those of all labels added up.
+// Metrics returns the node's metrics: each series by its name with labels, and those of
+// all labels added up by the name alone.
 func (n *Node) Metrics(ctx context.Context) (map[string]float64, error) {
 	res, err := n.look(ctx, "/metrics")
 	if err != nil {
@@ -27,8 +28,12 @@ func (n *Node) Metrics(ctx context.Context) (map[string]float64, error) {
 	for lines.Scan() {
 		series, text, ok := strings.Cut(lines.Text(), " ")
 		value, err := strconv.ParseFloat(text, 64)
-		if name, _, _ := strings.Cut(series, "{"); ok && err == nil {
-			all[name] += value
+		if !ok || err != nil {
+			continue
+		}
+		name, _, labelled := strings.Cut(series, "{")
+		if all[name] += value; labelled {
+			all[series] = value
 		}
 	}
 	return all, lines.Err()

@@ -51,6 +51,28 @@ func (p *process) kill() {
 	p.cmd = nil
 }
 
+// end asks it to end, and waits until it has, by itself and in order.
+func (p *process) end(ctx context.Context) error {
+	if p.cmd == nil {
+		return nil
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	p.signal(syscall.SIGTERM)
+	select {
+	case err := <-ended:
+		p.pid.Store(0)
+		p.cmd = nil
+		return err
+	case <-ctx.Done():
+		_ = p.cmd.Process.Kill()
+		<-ended
+		p.pid.Store(0)
+		p.cmd = nil
+		return ctx.Err()
+	}
+}
+
 func (p *process) signal(s syscall.Signal) {
 	if p.cmd != nil && p.cmd.Process != nil {
 		_ = p.cmd.Process.Signal(s)
