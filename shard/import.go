@@ -18,19 +18,61 @@ func (t *tenant) importable(generation uint64) bool {
 	return t.state == Loading || t.generation != generation
 }
 
+const (
+	// importRounds is how often all nodes that may hold a tenant are asked, as long as
+	// one of them could not be: it may be busy.
+	importRounds = 2
+	// importPause is the time between two rounds. Nobody waits for it: reads peek, or
+	// read through.
+	importPause = 300 * time.Millisecond
+)
+
 // importSome takes what another node has of a tenant, from the first that gives it,
 // and returns which of the kinds are still to be read from the origin.
 func (n *Node) importSome(ctx context.Context, t *tenant, kinds []*cache.Kind, paced bool, a *attempt) (missing []*cache.Kind) {
-	for _, from := range n.importSources(t) {
-		if paced && n.resyncs.wait(ctx) != nil {
+	if len(n.importSources(t)) == 0 || paced && n.resyncs.wait(ctx) != nil {
+		return kinds
+	}
+	for round := range importRounds {
+		if round > 0 && !sleep(ctx, importPause) {
 			return kinds
 		}
-		taken, ok := n.importFrom(ctx, t, &from, n.kept, a)
-		if ok {
+		taken, err := n.importFirst(ctx, t, a)
+		switch {
+		case err == nil:
 			return slices.DeleteFunc(slices.Clone(kinds), func(k *cache.Kind) bool { return slices.Contains(taken, k) })
+		case errors.Is(err, ErrNotHeld):
+			return kinds
 		}
 	}
 	return kinds
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// importFirst takes what the first node has that gives it. The error is [ErrNotHeld] if
+// none has the tenant, and another if one may.
+func (n *Node) importFirst(ctx context.Context, t *tenant, a *attempt) (taken []*cache.Kind, err error) {
+	none := ErrNotHeld
+	for _, from := range n.importSources(t) {
+		taken, err := n.importFrom(ctx, t, &from, n.kept, a)
+		if err == nil {
+			return taken, nil
+		}
+		if !errors.Is(err, ErrNotHeld) {
+			none = err
+		}
+	}
+	return nil, none
 }
 
 // importSources returns the nodes that may hand a tenant over. Who told that it holds
@@ -52,29 +94,29 @@ func (n *Node) importSources(t *tenant) []Peer {
 // it can tell from what it brings.
 const importTries = 3
 
-// importFrom takes what a node has of some kinds of a tenant. It returns which are as
-// good as there then: the node is live, so that it had read their lists; ok is false if
-// it gave nothing to be believed.
-func (n *Node) importFrom(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind, a *attempt) (taken []*cache.Kind, ok bool) {
+// errDoubted says that a node doubts what it handed over.
+var errDoubted = errors.New("the node had a doubt meanwhile")
+
+// importFrom takes what a node has of some kinds of a tenant, and returns which are as
+// good as there then: the node is live, so that it had read their lists. An error says
+// why nothing of it is believed.
+func (n *Node) importFrom(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind, a *attempt) (taken []*cache.Kind, err error) {
 	audience := n.view.Load().audience
-	for range importTries {
+	err = cache.ErrOverflow
+	for try := 0; try < importTries && errors.Is(err, cache.ErrOverflow); try++ {
 		began := n.Now()
-		taken, end, age, err := n.importOnce(ctx, t, from, kinds)
-		if errors.Is(err, cache.ErrOverflow) {
-			continue
-		}
-		n.countImport(ctx, t, from, end, err)
-		t.took(from.ID, audience)
-		if err == nil && end.Undoubted {
+		var age time.Duration
+		if taken, age, err = n.importOnce(ctx, t, from, kinds); err == nil {
 			a.began = min(a.began, began-age)
 		}
-		return taken, err == nil && end.Undoubted
 	}
-	n.metrics.handoff(outcomeBroken)
-	return nil, false
+	n.countImport(ctx, t, from, err)
+	t.took(from.ID, audience)
+	return taken, err
 }
 
-func (n *Node) importOnce(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind) (taken []*cache.Kind, end cache.End, age time.Duration, err error) {
+func (n *Node) importOnce(ctx context.Context, t *tenant, from *Peer, kinds []*cache.Kind) (taken []*cache.Kind, age time.Duration, err error) {
+	var end cache.End
 	taken, age, err = t.cache.Import(ctx, kinds, func(keep func(*cache.Kind, []cache.Handed) error) (cache.End, error) {
 		end, err = n.cluster.Colleagues.Export(ctx, *from, t.name, kinds, func(k *cache.Kind, entries []cache.Handed) error {
 			n.metrics.handed(directionIn, entries)
@@ -82,20 +124,23 @@ func (n *Node) importOnce(ctx context.Context, t *tenant, from *Peer, kinds []*c
 		})
 		return end, err
 	})
-	return taken, end, age, err
+	if err == nil && !end.Undoubted {
+		err = errDoubted
+	}
+	return taken, age, err
 }
 
-func (n *Node) countImport(ctx context.Context, t *tenant, from *Peer, end cache.End, err error) {
+func (n *Node) countImport(ctx context.Context, t *tenant, from *Peer, err error) {
 	switch {
 	case ctx.Err() != nil:
+		return
+	case err == nil:
+		n.metrics.handoff(outcomeImported)
 		return
 	case errors.Is(err, ErrNotHeld):
 		n.metrics.handoff(outcomeRefused)
 		return
-	case err == nil && end.Undoubted:
-		n.metrics.handoff(outcomeImported)
-		return
-	case err == nil:
+	case errors.Is(err, errDoubted):
 		n.metrics.handoff(outcomeDoubted)
 	default:
 		n.metrics.handoff(outcomeBroken)
@@ -106,6 +151,6 @@ func (n *Node) countImport(ctx context.Context, t *tenant, from *Peer, end cache
 // takeFrom takes what a node holds of a tenant that is live here: of the kinds that
 // nobody lists, it may have what was read there alone.
 func (n *Node) takeFrom(ctx context.Context, t *tenant, from *Peer) {
-	n.importFrom(ctx, t, from, n.unlisted, &attempt{})
+	_, _ = n.importFrom(ctx, t, from, n.unlisted, &attempt{}) // what it has not is read when it is asked for
 	t.tookOver()
 }
