@@ -136,6 +136,37 @@ func TestACoOwnerAnswers(t *testing.T) {
 	})
 }
 
+// An owner whose own way to the origin is lost asks another after a while, and does not
+// wait for its own read to end; one that is only slow still answers itself.
+func TestACoOwnerAnswersSooner(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, ms *members) {
+		origin := fresh("read")
+		origin.Via = cache.FromOrigin
+		ms.set("user", "u", origin)
+		get := func(waits time.Duration) (node string, took time.Duration) {
+			ms.all[1].node.Wait = func(ctx context.Context, _ rpctest.Entry) {
+				select {
+				case <-time.After(waits):
+				case <-ctx.Done():
+				}
+			}
+			began := time.Now()
+			res := ms.all[1].get(t, &tenantryv1.GetRequest{Kind: "user", Key: "u"})
+			return res.GetFreshness().GetNode(), time.Since(began)
+		}
+		if node, took := get(2 * time.Second); node != "n3" || took > 500*time.Millisecond {
+			t.Errorf("by %s after %v", node, took)
+		}
+		if node, took := get(300 * time.Millisecond); node != "n2" || took > 310*time.Millisecond {
+			t.Errorf("by %s after %v", node, took)
+		}
+		ms.all[2].Kill()
+		if node, took := get(2 * time.Second); node != "n2" || took > 2010*time.Millisecond {
+			t.Errorf("by %s after %v", node, took)
+		}
+	})
+}
+
 // Owners that come and go under many callers: every answer is right.
 func TestForwardingWhileOwnersComeAndGo(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, ms *members) {

@@ -6,9 +6,9 @@ import (
 	"github.com/tenantry/tenantry/cache"
 )
 
-// held answers from a tenant that this node does not own, or not yet, and holds all
+// stray answers from a tenant that this node does not own, or not yet, and holds all
 // the same, until its owners are live.
-func (r *reader) held(e entry, l *limits) (f found, ok bool) {
+func (r *reader) stray(e entry, l *limits) (f found, ok bool) {
 	if !r.node.Holds(e.tenant) {
 		return f, false
 	}

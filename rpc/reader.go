@@ -58,7 +58,7 @@ func (r *reader) find(ctx context.Context, e entry, l *limits) (found, error) {
 	case r.node.Owns(e.tenant):
 		return r.owned(ctx, e, l)
 	}
-	if f, ok := r.held(e, l); ok {
+	if f, ok := r.stray(e, l); ok {
 		return f, nil
 	}
 	return r.elsewhere(ctx, e, l)
@@ -66,20 +66,32 @@ func (r *reader) find(ctx context.Context, e entry, l *limits) (found, error) {
 
 // here reads an entry from this node: from memory; while the tenant is not settled
 // here, from what another holds; or from the origin.
-func (r *reader) here(ctx context.Context, e entry, l *limits) (f found, err error) {
+func (r *reader) here(ctx context.Context, e entry, l *limits) (found, error) {
 	o, err := r.options(e, l)
 	if err != nil {
-		return f, err
+		return found{}, err
 	}
 	if r.peers != nil {
-		var ok bool
-		if f.Answer, ok, err = r.node.Recall(e.tenant, e.kind, e.key, o); ok || err != nil {
+		if f, ok, err := r.held(ctx, e, &o); ok || err != nil {
 			return f, err
 		}
-		if f.Answer, ok = r.peek(ctx, e, &o); ok {
-			return f, nil
-		}
 	}
-	f.Answer, err = r.node.Read(ctx, e.tenant, e.kind, e.key, o)
+	return r.origin(ctx, e, &o)
+}
+
+// held answers from memory or, while the tenant is not settled here, from what another
+// node holds, or not at all.
+func (r *reader) held(ctx context.Context, e entry, o *cache.ReadOptions) (f found, ok bool, err error) {
+	if f.Answer, ok, err = r.node.Recall(e.tenant, e.kind, e.key, *o); ok || err != nil {
+		return f, ok, err
+	}
+	f.Answer, ok = r.peek(ctx, e, o)
+	return f, ok, nil
+}
+
+// origin reads an entry by this node alone, from the origin unless it is in memory by
+// now.
+func (r *reader) origin(ctx context.Context, e entry, o *cache.ReadOptions) (f found, err error) {
+	f.Answer, err = r.node.Read(ctx, e.tenant, e.kind, e.key, *o)
 	return f, err
 }

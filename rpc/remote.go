@@ -42,20 +42,6 @@ func (e *remoteError) fault() fault {
 	return fault{code: e.code, status: statusOfCode(e.code), message: e.message, retry: e.retry}
 }
 
-// owned reads an entry from this node, an owner. If it has nothing that may be
-// answered, another owner may: one that keeps it, or that reaches the origin. What was
-// forwarded is not forwarded again (C8), here and in elsewhere.
-func (r *reader) owned(ctx context.Context, e entry, l *limits) (found, error) {
-	mine, err := r.here(ctx, e, l)
-	if err == nil || !isUnavailable(err) || isForwarded(ctx) {
-		return mine, err
-	}
-	if other, otherErr := r.asked(ctx, e, l); otherErr == nil {
-		return other, nil
-	}
-	return mine, err
-}
-
 // elsewhere reads an entry from the owners of its tenant, and from the origin if
 // none of them answers.
 func (r *reader) elsewhere(ctx context.Context, e entry, l *limits) (found, error) {

@@ -276,7 +276,9 @@ func TestPeek(t *testing.T) {
 			"unknown":      {nil, connect.NewError(connect.CodeUnimplemented, errors.New("no")), " false fresh 0 false"},
 			"a wrong form": {[]*tenantryv1.PeekResult{{Entry: &tenantryv1.Entry{Key: "a", Form: 9}, State: 1}}, nil, " false fresh 0 false"},
 		} {
-			s.peek = func() (*tenantryv1.PeekResponse, error) { return &tenantryv1.PeekResponse{Results: test.results}, test.err }
+			s.peek = func() (*tenantryv1.PeekResponse, error) {
+				return &tenantryv1.PeekResponse{Results: test.results}, test.err
+			}
 			if got, _ := peek(); got != test.want {
 				t.Errorf("%s: %q", name, got)
 			}

@@ -149,8 +149,10 @@ func (s *summary) originFault(r *history.Read) bool {
 	})
 }
 
-// afterOrigin is how long after a fault of the origin reads may fail for its sake.
-const afterOrigin = 2 * time.Second
+// afterOrigin is how long after a fault of the origin reads may fail for its sake: a path
+// that has failed within ten seconds is probed by the next read of it, and those beside
+// that read are not sent.
+const afterOrigin = 10 * time.Second
 
 func (s *Share) count(part bool, r *history.Read) {
 	s.Of++
