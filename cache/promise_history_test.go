@@ -33,7 +33,7 @@ func (w *world) lose() {
 	w.mu.Lock()
 	if w.connected {
 		for _, m := range w.inbox[:min(kept, len(w.inbox))] { // what had been received is handled, the doubt after it
-			w.tenant.Apply(m.change)
+			m.handle(w.tenant)
 		}
 		w.connected, w.inbox = false, nil
 		w.link.Doubt()
@@ -121,7 +121,7 @@ func (w *world) settle() {
 }
 
 func newWorld(t *testing.T, r *rapid.T) *world {
-	w := &world{r: r, connected: true}
+	w := &world{r: r, connected: true, mu: new(sync.Mutex)}
 	w.other = &Kind{ID: 2, Name: "other", Class: Critical, TTL: 20 * time.Second, NegativeTTL: 5 * time.Second,
 		MaxStale: time.Minute, ConfirmAfter: 200 * time.Millisecond, Listed: true}
 	w.bench = newBench(t, func(c *Config) {
@@ -146,10 +146,32 @@ func newWorld(t *testing.T, r *rapid.T) *world {
 // run plays a history in a bubble.
 func (w *world) run(actions []func()) {
 	ctx, cancel := context.WithCancel(context.Background())
+	reading, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
+	for v := w; v != nil; v = v.twin {
+		v.begin(ctx, reading, &running)
+	}
+	defer func() {
+		stop()
+		cancel()
+		running.Wait()
+		for v := w; v != nil; v = v.twin {
+			v.reads.Wait()
+		}
+	}()
+	for range rapid.IntRange(1, 100).Draw(w.r, "steps") {
+		actions[rapid.IntRange(0, len(actions)-1).Draw(w.r, "action")]()
+	}
+	stop()
+	for v := w; v != nil; v = v.twin {
+		v.settle()
+	}
+}
+
+// begin starts a node, and a reader of it until reading ends.
+func (w *world) begin(ctx, reading context.Context, running *sync.WaitGroup) {
 	running.Go(func() { _ = w.cache.Run(ctx) })
 	running.Go(func() { w.deliver(ctx) })
-	reading, stop := context.WithCancel(ctx)
 	if pause := rapid.SampledFrom([]time.Duration{0, 20 * time.Millisecond, 300 * time.Millisecond}).Draw(w.r, "pause of a reader"); pause > 0 {
 		running.Go(func() {
 			for ; reading.Err() == nil; time.Sleep(pause) {
@@ -157,18 +179,7 @@ func (w *world) run(actions []func()) {
 			}
 		})
 	}
-	defer func() {
-		stop()
-		cancel()
-		running.Wait()
-		w.reads.Wait()
-	}()
 	w.tenant.Confirmed()
-	for range rapid.IntRange(1, 100).Draw(w.r, "steps") {
-		actions[rapid.IntRange(0, len(actions)-1).Draw(w.r, "action")]()
-	}
-	stop()
-	w.settle()
 }
 
 // inRapidBubble runs a test in a bubble and hands what rapid panics with, to

@@ -80,6 +80,15 @@ func laterOf(a, b time.Time) time.Time {
 type message struct {
 	due    time.Time
 	change Change
+	fence  chan struct{} // to be closed instead, if there is one
+}
+
+func (m *message) handle(t *Tenant) {
+	if m.fence != nil {
+		close(m.fence)
+		return
+	}
+	t.Apply(m.change)
 }
 
 // world is a random history as it goes.
@@ -87,11 +96,12 @@ type world struct {
 	*bench
 	r     *rapid.T
 	items []*item
-	other *Kind // critical, without versions in its documents
-	n     int   // values so far: each is another
+	other *Kind  // critical, without versions in its documents
+	n     int    // values so far: each is another
+	twin  *world // another node of the same tenant, to which events come as well
 
-	mu        sync.Mutex
-	inbox     []message // of a live connection, in the order of arrival
+	mu        *sync.Mutex // the twin's too
+	inbox     []message   // of a live connection, in the order of arrival
 	connected bool
 	stopped   int // causes why nothing of the bus is handled
 	reads     sync.WaitGroup
@@ -130,15 +140,26 @@ func (o *slow) List(ctx context.Context, tenant string, k *Kind, etag string, pa
 }
 
 // publish acknowledges the event of a commit now: what is connected gets it.
-func (w *world) publish(h *item, i int, c Change, delay time.Duration) {
+func (w *world) publish(h *item, i int, c Change, travels ...time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h.commits[i].acked.IsZero() {
 		h.commits[i].acked = time.Now()
 	}
-	if w.connected {
-		w.inbox = append(w.inbox, message{time.Now().Add(delay), c})
+	for v := w; v != nil; v = v.twin {
+		if v.connected {
+			v.inbox = append(v.inbox, message{due: time.Now().Add(travels[0]), change: c})
+		}
+		travels = travels[1:]
 	}
+}
+
+// travels draws how long an event travels to each node.
+func (w *world) travels() (ds []time.Duration) {
+	for v := w; v != nil; v = v.twin {
+		ds = append(ds, rapid.SampledFrom([]time.Duration{0, time.Millisecond, 90 * time.Millisecond}).Draw(w.r, "travel"))
+	}
+	return ds
 }
 
 // handling is the time that the bus's goroutine takes for an event.
@@ -155,7 +176,7 @@ func (w *world) deliver(ctx context.Context) {
 			continue
 		}
 		if len(w.inbox) > 0 && !w.inbox[0].due.After(time.Now()) { // one at a time: reads come between
-			w.tenant.Apply(w.inbox[0].change)
+			w.inbox[0].handle(w.tenant)
 			w.inbox = w.inbox[1:]
 		}
 		if len(w.inbox) == 0 && time.Since(sent) >= 500*time.Millisecond {
@@ -213,10 +234,10 @@ func (w *world) commitTo(h *item) {
 	for range rapid.SampledFrom([]int{1, 1, 1, 1, 0, 2, 3}).Draw(w.r, "times published") {
 		late := []time.Duration{0, 0, 0, 5 * time.Millisecond, 300 * time.Millisecond, 7 * time.Second, 40 * time.Second}
 		after := rapid.SampledFrom(late).Draw(w.r, "late")
-		travel := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 90 * time.Millisecond}).Draw(w.r, "travel")
+		travels := w.travels()
 		w.reads.Go(func() {
 			time.Sleep(after)
-			w.publish(h, i, change, travel)
+			w.publish(h, i, change, travels...)
 		})
 	}
 }

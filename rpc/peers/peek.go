@@ -63,10 +63,14 @@ func peekedOf(r *tenantryv1.PeekResult, took time.Duration) (a cache.Answer, ok 
 	if err != nil || h.Form == cache.HandedStub || state != tenantryv1.Freshness_FRESH && state != tenantryv1.Freshness_PROVISIONAL {
 		return a, false
 	}
-	return cache.Answer{
+	a = cache.Answer{
 		Value: h.Value, Absent: h.Form == cache.HandedAbsent, State: cache.State(state - 1), Via: cache.FromPeer,
 		Age: h.Age + took, Version: h.Version, Versioned: h.Versioned,
-	}, true
+	}
+	if a.State == cache.Provisional {
+		a.Via = cache.FromEvent // which is why
+	}
+	return a, true
 }
 
 // PeekedOf returns an answer as a node that peeks is given it.

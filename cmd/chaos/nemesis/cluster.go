@@ -13,7 +13,11 @@ import (
 // what all nodes have a link to.
 const suffixOne = "-one"
 
-const nameSplit = "split"
+// The names of faults that strike no one node.
+const (
+	nameSplit   = "split"
+	nameRestart = "nodes-restart"
+)
 
 // ofCluster returns the types that are only for several nodes.
 func ofCluster() []fault {
@@ -27,6 +31,11 @@ func ofCluster() []fault {
 		{"gossip-mute", thePeers, false, gossip(world.From, proxy.Fault{Cut: true})},
 		{"gossip-freeze", thePeers, false, gossip(world.Both, proxy.Fault{FreezeUp: true, FreezeDown: true})},
 		{nameSplit, thePeers, false, split},
+		{"node-drain", theNode, false, drainNode},
+		{"node-restart", theNode, false, restartNode},
+		{"node-join", theNode, false, joinNode},
+		{"node-flap", theNode, true, flapNode},
+		{nameRestart, theNode, true, restartNodes},
 	}
 	for _, f := range faults(1) {
 		if strings.HasPrefix(f.name, "bus-") || f.name == "origin-cut" || f.name == "origin-freeze" {

@@ -146,11 +146,14 @@ func (n *Nemesis) bring(ctx context.Context, all []fault, random *rand.Rand) err
 // choose chooses the node that is struck, and returns its name if the fault strikes
 // one of several.
 func (s *strike) choose(f *fault) string {
-	all := s.World.Nodes()
-	if s.node = all[0]; len(all) == 1 {
+	all := s.World.Running()
+	if s.node = s.World.Nodes()[0]; len(s.World.Nodes()) == 1 || len(all) == 0 {
 		return ""
 	}
 	s.node = all[s.rand.IntN(len(all))]
+	if f.name == nameRestart {
+		return ""
+	}
 	if f.group == theNode || f.group == thePeers && f.name != nameSplit || strings.HasSuffix(f.name, suffixOne) {
 		return s.node.Name
 	}

@@ -38,6 +38,10 @@ func (n *Node) Drain(ctx context.Context) error {
 	return nil
 }
 
+// Withdraw notes that clients cannot expect an answer from now on: nobody is left to
+// give one.
+func (n *Node) Withdraw() { n.leave() }
+
 // turnAway notes that the node is not ready, and when it need not answer any longer.
 func (n *Node) turnAway(ctx context.Context) {
 	for n.Ready(ctx) {

@@ -66,6 +66,19 @@ func (w *World) AddNode(ctx context.Context) error {
 	return n.Start(ctx)
 }
 
+// Guest starts a node beyond those that there were at first: one that was there before,
+// if there is one.
+func (w *World) Guest(ctx context.Context) (*Node, error) {
+	for _, n := range w.Nodes()[w.cfg.Nodes:] {
+		if n.process.pid.Load() == 0 {
+			return n, n.Start(ctx)
+		}
+	}
+	err := w.AddNode(ctx)
+	all := w.Nodes()
+	return all[len(all)-1], err
+}
+
 // Running returns the nodes that serve.
 func (w *World) Running() []*Node {
 	return slices.DeleteFunc(slices.Clone(w.Nodes()), func(n *Node) bool { return !n.Serving() })
