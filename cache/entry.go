@@ -79,8 +79,14 @@ func (e *entry) bytes() []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(e), entrySize)), e.size)
 }
 
-// settled is the instant by which the value had been read or announced.
-func (e *entry) settled() instant { return e.verified.add(time.Duration(e.lag) * time.Millisecond) }
+// settled is the instant by which the value had been read or announced. Where that took
+// longer than a lag can say, any instant is too early.
+func (e *entry) settled() instant {
+	if e.lag == math.MaxUint16 {
+		return math.MaxInt64
+	}
+	return e.verified.add(time.Duration(e.lag) * time.Millisecond)
+}
 
 // lagOf returns the lag of what was read from start on, at most 65 s.
 func lagOf(start, now instant) uint16 {

@@ -3,7 +3,6 @@ package cache
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 	"time"
 )
@@ -22,8 +21,6 @@ type importedStore struct {
 	// handed are the entries that the exporter knew to be current, as they were put:
 	// one that is another by the end was replaced by something newer.
 	handed []*entry
-	// doubtful says that it did not know all of them to be.
-	doubtful bool
 	// oldest is the greatest age of those that it did.
 	oldest time.Duration
 }
@@ -86,7 +83,7 @@ func (i *importing) keep(k *Kind, entries []Handed) error {
 // keepHanded keeps one entry, unless what is here knows better.
 func (i *importing) keepHanded(s *importedStore, h *Handed) {
 	old := s.entry(i.cache.hash(h.Key), h.Key)
-	if s.doubtful = s.doubtful || !h.Current; h.Current {
+	if h.Current {
 		s.oldest = max(s.oldest, h.Age)
 	}
 	switch {
@@ -108,7 +105,25 @@ func (i *importing) knowsBetter(s *importedStore, old *entry, h *Handed) bool {
 	if old == nil {
 		return false
 	}
-	return old.verified > s.start && !newer || i.holds(old) || !h.Current && old.verified >= s.start.add(-h.Age) || h.below(old)
+	switch later := old.verified >= s.start.add(-h.Age); {
+	case i.holds(old), old.verified > s.start && !newer, h.below(old):
+		return true
+	case h.Current, h.Form == HandedStub:
+		return later && !newer && h.contradicts(old)
+	default: // what made it old here may have been missed there
+		return old.is(invalidated) || later
+	}
+}
+
+// contradicts says that the origin gave something else to this node. If that was later,
+// it is newer, though no event has told the exporter so yet.
+func (h *Handed) contradicts(e *entry) bool {
+	return h.Form != HandedStub && !e.is(invalidated|stub|provisional|fromEvent) && !h.repeats(e)
+}
+
+// repeats says that what is handed over has the value and the version of an entry.
+func (h *Handed) repeats(e *entry) bool {
+	return e.flags&(versioned|negative|stub) == h.flags()&(versioned|negative) && (!h.Versioned || h.Version == e.version) && e.sameValue(h.Value)
 }
 
 // below says that a version handed over is one that an event, or a document, has
@@ -170,9 +185,9 @@ func (i *importing) imported(s *importedStore, old *entry, h *Handed) *entry {
 	}
 	e.floor = max(old.known(), h.Floor, e.version)
 	e.expires = min(s.start.add(h.Left), e.verified.add(jitter(ttl)))
-	e.lag = laterLag(h.Lag + i.cache.clock.now().sub(s.start))
+	e.lag = lagOf(s.start.add(-h.Lag), i.cache.clock.now())
 	e = e.fill(content{key: h.Key, value: h.Value, etag: h.ETag})
-	if old != nil && old.verified > e.verified && !old.is(invalidated|provisional|fromEvent) && !e.is(provisional|fromEvent) && e.repeats(old) {
+	if old != nil && old.verified > e.verified && !old.is(invalidated|provisional|fromEvent) && !e.is(provisional|fromEvent) && h.repeats(old) {
 		e.verified, e.expires, e.lag = old.verified, old.expires, old.lag // this node has asked later
 	}
 	return e
@@ -195,10 +210,6 @@ func (h *Handed) flags() (f flags) {
 		f |= invalidated
 	}
 	return f
-}
-
-func laterLag(d time.Duration) uint16 {
-	return uint16(min((d+time.Millisecond-1)/time.Millisecond, math.MaxUint16))
 }
 
 // end gives the turns back. What was handed over well is known current from now on.
@@ -251,11 +262,12 @@ func (i *importing) promote(s *importedStore) {
 }
 
 // complete gives the store completeness, unless something did not fit, and removes
-// what the exporter, which had all there is, did not have.
+// what the exporter, which had all there is, did not have. What this node has read since
+// the list that the exporter had it from stays.
 func (i *importing) complete(s *importedStore, age time.Duration) {
-	i.removeUnlisted(s.store, s.load)
 	verified := s.start.add(-min(age, beforeStart/2))
-	if !s.doubtful {
+	i.removeUnlisted(s.store, s.load, verified)
+	if !i.isDoubtful(s.store) {
 		s.listed.Store(uint64(s.generation))
 	}
 	if s.incomplete {

@@ -205,13 +205,13 @@ func (t *Tenant) endLoad(s *store, l *load, etag string, err error) (again bool)
 	return false
 }
 
-// removeUnlisted removes what was verified before a list that does not have
-// it: by the origin's word it does not exist.
-func (t *Tenant) removeUnlisted(s *store, l *load) {
+// removeUnlisted removes what was verified before the start of a list that does
+// not have it: by the origin's word it does not exist.
+func (t *Tenant) removeUnlisted(s *store, l *load, start instant) {
 	table := s.table.Load()
 	for at := range table.slots {
 		e := table.slots[at].Load()
-		if e == nil || e == tombstone || e.verified >= l.start {
+		if e == nil || e == tombstone || e.verified >= start {
 			continue
 		}
 		_, listed := l.keys[e.key()]

@@ -46,6 +46,16 @@ func (t *Tenant) doubtful(n int) (keys []flightKey) {
 	return append(keys, rest[:min(len(rest), n-len(keys))]...)
 }
 
+// isDoubtful says that something in a store is to be revalidated.
+func (t *Tenant) isDoubtful(s *store) bool {
+	for e := range s.table.Load().all {
+		if t.outlives(e) {
+			return true
+		}
+	}
+	return false
+}
+
 // outlives says that an entry would be served, were it not for a doubt.
 func (t *Tenant) outlives(e *entry) bool {
 	return !e.is(negative|stub|invalidated|provisional) && e.generation != t.generation() && t.cache.clock.now() < e.expires

@@ -33,7 +33,7 @@ func (e *entry) repeats(old *entry) bool {
 // the store now has the content of. Callers hold mu.
 func (t *Tenant) listed(s *store, l *load, etag string) {
 	exact := l.pages == 1 && !l.mixed && !l.incomplete && len(l.marks) == 0 && s.edits == l.edits
-	t.removeUnlisted(s, l)
+	t.removeUnlisted(s, l, l.start)
 	if !exact || len(etag) > maxETag || !s.holdsOnly(l.keys) {
 		etag = ""
 	}

@@ -13,8 +13,8 @@ var ErrNotHeld = errors.New("the tenant is not live on this node, or in doubt")
 
 const (
 	// maxExports bounds the tenants that are handed over at the same time; others
-	// wait. Each takes the memory of a page or two.
-	maxExports = 32
+	// wait. Each takes the memory of a page or two, and the time of reads.
+	maxExports = 4
 	// fenceTries is how often a fence is begun anew because of a doubt.
 	fenceTries = 3
 )

@@ -108,7 +108,7 @@ func TestWhatIsNotOwnedIsHandedOver(t *testing.T) {
 		c.wait(2 * time.Second)
 		c.heldByOwners(all, c.hands[:3]...)
 		c.see(c.hands...)
-		took := c.within(time.Second, "each is where it belongs", func() bool {
+		took := c.within(5*time.Second, "each is where it belongs", func() bool {
 			for _, tenant := range all {
 				if !cmp.Equal(c.active(tenant), sorted(c.owners(tenant, c.hands...))) {
 					return false

@@ -169,7 +169,7 @@ func (n *Node) TakeOver(from string, tenants []Activity) []State {
 		}
 		var enqueue bool
 		if states[i], enqueue = t.takeOver(holder.ID, v.audience); enqueue {
-			n.first.add(task{tenant: t, from: &holder})
+			n.moves.add(task{tenant: t, from: &holder})
 		}
 	}
 	return states

@@ -30,9 +30,12 @@ func (c *crew) settle(tenants []string, members ...*hand) {
 	for _, tenant := range tenants {
 		first := c.hand(c.owners(tenant, members...)[0])
 		first.read(tenant, "cost", "a")
-		first.read(tenant, "user", "only-"+first.peer.Name)
 	}
 	c.within(10*time.Second, "all owners are live", func() bool { return c.liveOnOwners(tenants, members...) })
+	for _, tenant := range tenants { // now that it would be known if they changed
+		first := c.hand(c.owners(tenant, members...)[0])
+		first.read(tenant, "user", "only-"+first.peer.Name)
+	}
 }
 
 func (c *crew) hand(name string) *hand {

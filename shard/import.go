@@ -9,13 +9,32 @@ import (
 	"github.com/tenantry/tenantry/cache"
 )
 
-// importable reports whether the tenant is to be taken from another node, rather than
-// read from the origin: it is new here, or in doubt. What is only old is read anew,
-// for the others are as old.
-func (t *tenant) importable(generation uint64) bool {
+// takeOver takes what another node has of a tenant that is new here; what is missing
+// then is read from the origin.
+func (n *Node) takeOver(ctx context.Context, t *tenant) {
+	kinds, ok := t.loading()
+	if !ok {
+		return
+	}
+	a := attempt{began: n.Now(), generation: t.cache.Generation()}
+	missing := n.importSome(ctx, t, kinds, &a)
+	if len(missing) == 0 {
+		t.loaded(n.Now(), &a)
+	} else if t.lacks(missing, &a) {
+		n.first.add(task{tenant: t})
+	}
+}
+
+// lacks notes that kinds are still to be read from the origin, and reports whether the
+// tenant is to be queued for that.
+func (t *tenant) lacks(missing []*cache.Kind, a *attempt) (enqueue bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.state == Loading || t.generation != generation
+	if len(missing) < len(t.missing) && t.round == 0 {
+		t.round, t.loadedAt = a.generation, a.began
+	}
+	t.missing = missing
+	return t.state != Draining
 }
 
 const (
@@ -29,10 +48,7 @@ const (
 
 // importSome takes what another node has of a tenant, from the first that gives it,
 // and returns which of the kinds are still to be read from the origin.
-func (n *Node) importSome(ctx context.Context, t *tenant, kinds []*cache.Kind, paced bool, a *attempt) (missing []*cache.Kind) {
-	if len(n.importSources(t)) == 0 || paced && n.resyncs.wait(ctx) != nil {
-		return kinds
-	}
+func (n *Node) importSome(ctx context.Context, t *tenant, kinds []*cache.Kind, a *attempt) (missing []*cache.Kind) {
 	for round := range importRounds {
 		if round > 0 && !sleep(ctx, importPause) {
 			return kinds
@@ -75,19 +91,14 @@ func (n *Node) importFirst(ctx context.Context, t *tenant, a *attempt) (taken []
 	return nil, none
 }
 
-// importSources returns the nodes that may hand a tenant over. Who told that it holds
-// it comes first: it lets go when it has been asked.
+// importSources returns the nodes that may hand a tenant over: its other owners, the
+// primary first, which has been read most, then those that were. What one of these has
+// besides is taken when it asks to let go.
 func (n *Node) importSources(t *tenant) []Peer {
 	if n.cluster == nil {
 		return nil
 	}
-	v := n.view.Load()
-	sources := v.sources(t.name)
-	if first, ok := v.alive[t.firstHolder()]; ok {
-		sources = slices.DeleteFunc(sources, func(p Peer) bool { return p.ID == first.ID })
-		sources = slices.Insert(sources, 0, first)
-	}
-	return sources
+	return n.view.Load().sources(t.name)
 }
 
 // importTries bounds how often an import is begun anew because of more events than

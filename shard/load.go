@@ -15,17 +15,26 @@ import (
 // reader's own limit leaves the larger part to reads that somebody waits for.
 const loaders = 16
 
-// enqueue puts a tenant into the queue of its loaders.
+// takers is how many tenants are taken over from other nodes at once. They are few:
+// that is work of this machine and others alone, at the cost of the reads meanwhile, of
+// which nobody has to wait for it.
+const takers = 2
+
+// enqueue puts a tenant into the queue of its loaders; one that is new, and that
+// another node may hold, is to be taken over from there.
 func (n *Node) enqueue(t *tenant) {
-	if t.loadedBefore() {
+	switch {
+	case t.loadedBefore():
 		n.again.add(task{tenant: t, reads: t.lately()})
-	} else {
+	case len(n.importSources(t)) > 0:
+		n.moves.add(task{tenant: t})
+	default:
 		n.first.add(task{tenant: t})
 	}
 }
 
-// runLoader does the tasks of a queue; paced, at the pace of resyncs.
-func (n *Node) runLoader(ctx context.Context, q *queue, paced bool) error {
+// runLoader does the tasks of a queue.
+func (n *Node) runLoader(ctx context.Context, q *queue) error {
 	for {
 		select {
 		case <-q.poke:
@@ -38,24 +47,29 @@ func (n *Node) runLoader(ctx context.Context, q *queue, paced bool) error {
 				n.takeFrom(ctx, t.tenant, t.from)
 			case t.entries:
 				n.revalidate(ctx, t.tenant)
+			case q == &n.moves:
+				n.takeOver(ctx, t.tenant)
 			default:
-				n.load(ctx, t.tenant, paced)
+				n.load(ctx, t.tenant, q == &n.again)
 			}
 		}
 	}
 }
 
-// load takes what another node has of a tenant that is new here, or in doubt, and
-// reads the lists of the critical kinds that are missing then. A tenant of which the
-// origin has none is let go: see [Node.forget].
+// load reads the lists of the critical kinds that are missing; paced, at the pace of
+// resyncs, and what another node has of a tenant in doubt comes first. A tenant of which
+// the origin has no list is let go: see [Node.forget].
 func (n *Node) load(ctx context.Context, t *tenant, paced bool) {
 	kinds, ok := t.loading()
 	if !ok {
 		return
 	}
 	a := attempt{began: n.Now(), generation: t.cache.Generation()}
-	if t.importable(a.generation) {
-		kinds = n.importSome(ctx, t, kinds, paced, &a)
+	if paced && t.doubtful() && len(n.importSources(t)) > 0 {
+		if n.resyncs.wait(ctx) != nil {
+			return
+		}
+		kinds = n.importSome(ctx, t, kinds, &a)
 	}
 	absent := 0
 	for _, k := range kinds {
@@ -145,7 +159,7 @@ func (n *Node) look(t *tenant) (due task, ok bool) {
 		if t.loadedBefore() {
 			return task{tenant: t, reads: t.lately()}, true
 		}
-		n.first.add(task{tenant: t})
+		n.enqueue(t)
 	case proven && t.unverified():
 		return task{tenant: t, entries: true, reads: t.lately()}, true
 	}

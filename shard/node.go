@@ -94,6 +94,7 @@ type Node struct {
 
 	tenants   *xsync.Map[string, *tenant]
 	active    atomic.Int64
+	moves     queue // tenants to take over from other nodes
 	first     queue // tenants to load for the first time
 	again     queue // tenants to load anew
 	strangers strangers
@@ -152,6 +153,7 @@ func New(cfg Config) *Node {
 		n.tenantBytes = func(string) int64 { return defaultTenantBytes }
 	}
 	n.view.Store(&view{changed: make(chan struct{})})
+	n.moves.init()
 	n.first.init()
 	n.again.init()
 	n.metrics = newMetrics(cfg.Registerer, n)
@@ -177,11 +179,14 @@ func (n *Node) Run(ctx context.Context) error {
 		g.Go(func() error { return n.followMembers(ctx) })
 		g.Go(func() error { return n.shareActivity(ctx) })
 		g.Go(func() error { return n.handOver(ctx) })
+		for range takers {
+			g.Go(func() error { return n.runLoader(ctx, &n.moves) })
+		}
 	}
 	n.preloadOwned()
 	for range loaders {
-		g.Go(func() error { return n.runLoader(ctx, &n.first, false) })
-		g.Go(func() error { return n.runLoader(ctx, &n.again, true) })
+		g.Go(func() error { return n.runLoader(ctx, &n.first) })
+		g.Go(func() error { return n.runLoader(ctx, &n.again) })
 	}
 	g.Go(func() error { return n.runCaretaker(ctx) })
 	err := g.Wait()

@@ -8,7 +8,6 @@ import (
 // move is what is known of a tenant that moves from node to node.
 type move struct {
 	strayed time.Duration // since when this node owns it no longer; 0: it does
-	holder  string        // ID of who told that it holds it, and is to be asked first
 	// taken are the IDs of those that were asked for their entries, under the ring of
 	// which the audience is.
 	taken    []string
@@ -51,7 +50,6 @@ func (t *tenant) takeOver(holder string, audience uint32) (s State, enqueue bool
 	defer t.mu.Unlock()
 	switch m := t.moving(); {
 	case t.state != Live:
-		m.holder = holder
 		return t.state, false
 	case m.audience == audience && slices.Contains(m.taken, holder):
 		return Live, false
@@ -81,15 +79,4 @@ func (t *tenant) tookOver() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queued = false
-}
-
-// firstHolder returns the ID of the node to be asked first, if one told that it holds
-// the tenant.
-func (t *tenant) firstHolder() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.move == nil {
-		return ""
-	}
-	return t.move.holder
 }

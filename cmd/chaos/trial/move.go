@@ -23,6 +23,8 @@ type Moves struct {
 	HandedOver float64 `json:"tenants_handed_over"`
 	Entries    float64 `json:"entries_taken"`
 	Bytes      float64 `json:"bytes_taken"`
+	// CPU is what all nodes took, in seconds of a core.
+	CPU float64 `json:"cpu_seconds"`
 	// Lists and Items are what the origin was asked for, without what is never kept for
 	// long; Usual is what it would have been at the pace of the start.
 	Lists uint64  `json:"origin_lists"`
@@ -178,6 +180,7 @@ func (f *figures) end(ctx context.Context, s *stage, step *Step) error {
 	}
 	step.Taken, step.HandedOver = f.sum[`tenantry_handoffs_total{outcome="imported"}`], f.sum[`tenantry_handoffs_total{outcome="handed_over"}`]
 	step.Entries, step.Bytes = f.sum[`tenantry_handoff_entries_total{direction="in"}`], f.sum[`tenantry_handoff_bytes_total{direction="in"}`]
+	step.CPU = f.sum["process_cpu_seconds_total"]
 	step.Lists = s.origin.Lists() - f.lists
 	step.Items = s.origin.Kept() - f.asked - step.Lists
 	step.Dark = len(f.dark)
@@ -194,8 +197,8 @@ func (r *EndResult) printMoves(w io.Writer) {
 	if r.slower == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nstep\ttenants taken\thanded over\tentries taken\tMB\torigin: lists\titems\tas usual\twithout a subscriber\t")
+	fmt.Fprintln(w, "\nstep\ttenants taken\thanded over\tentries taken\tMB\tCPU\torigin: lists\titems\tas usual\twithout a subscriber\t")
 	for _, s := range r.Steps {
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.1f\t%d\t%d\t%.0f\t%d\t\n", s.Name, s.Taken, s.HandedOver, s.Entries, s.Bytes/1e6, s.Lists, s.Items, s.Usual, s.Dark)
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f s\t%d\t%d\t%.0f\t%d\t\n", s.Name, s.Taken, s.HandedOver, s.Entries, s.Bytes/1e6, s.CPU, s.Lists, s.Items, s.Usual, s.Dark)
 	}
 }
