@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -135,25 +136,109 @@ func TestFillsDuringAnImport(t *testing.T) {
 	}
 }
 
+// A lower version than was here is not taken, nor one below what an event announced
+// there.
+func TestImportOfAnOlderVersion(t *testing.T) {
+	inPairBubble(t, nil, func(from, to *bench) {
+		to.origin.put("cost", "a", doc("3", 3))
+		to.origin.put("cost", "b", doc("3", 3))
+		to.load()
+		time.Sleep(time.Second)
+		from.origin.put("cost", "a", doc("2", 2)) // of a copy of the origin that is behind
+		from.load()
+		from.invalidate(from.cost, "b", 7) // here it was lost
+		from.live(10 * time.Second)
+		to.live(0)
+		to.tenant.Doubt()
+		to.receives(from)
+		to.wantKnown(to.cost, "a", "nothing")
+		to.origin.fail(errDown)
+		to.want(to.cost, "a", "3 stale memory")
+		to.want(to.cost, "b", "*cache.UnavailableError")
+	})
+}
+
+// A floor counts whatever else is in doubt.
+func TestImportOfAFloorAlone(t *testing.T) {
+	inBubble(t, nil, func(b *bench) {
+		b.origin.put("cost", "a", doc("3", 3))
+		b.load()
+		b.tenant.Doubt()
+		b.live(10 * time.Second)
+		b.origin.fail(errDown)
+		b.want(b.cost, "a", "3 stale memory")
+		_, _, err := b.tenant.Import(b.Context(), b.cache.kinds, func(keep func(*Kind, []Handed) error) (End, error) {
+			return End{}, keep(b.cost, []Handed{{Key: "a", Form: HandedStub, Floor: 7}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.want(b.cost, "a", "*cache.UnavailableError")
+	})
+}
+
+// What an event announced at the exporter is a floor at the receiver, whatever is kept
+// with it.
+func TestHandoffOfAFloor(t *testing.T) {
+	inPairBubble(t, nil, func(from, to *bench) {
+		from.origin.put("user", "u", doc("2", 2))
+		from.want(from.user, "u", "2 fresh origin")
+		from.invalidate(from.user, "u", 5)
+		to.live(0)
+		to.receives(from)
+		to.origin.put("user", "u", doc("4", 4))
+		to.want(to.user, "u", "4 stale origin")
+	})
+}
+
+// What a lost mark might have held back is not kept.
+func TestImportThatLostItsMarksKeepsNothing(t *testing.T) {
+	inPairBubble(t, nil, func(from, to *bench) {
+		keys := []string{"a", "b"}
+		for _, key := range keys {
+			from.origin.put("cost", key, doc("1", 0))
+		}
+		from.load()
+		to.live(0)
+		_, _, err := to.take(from, func(page int) {
+			if page > 0 {
+				return
+			}
+			for i := range maxMarks {
+				to.invalidate(to.cost, fmt.Sprint("k", i), 0)
+			}
+			for _, key := range keys {
+				to.invalidate(to.cost, key, 0)
+			}
+		})
+		if !errors.Is(err, ErrOverflow) {
+			t.Error(err)
+		}
+		for _, key := range keys {
+			to.wantKnown(to.cost, key, "nothing")
+		}
+	})
+}
+
+func (b *bench) evictAll() {
+	b.tenant.mu.Lock()
+	defer b.tenant.mu.Unlock()
+	for more := true; more; {
+		more = b.tenant.evict(Critical)
+	}
+}
+
 // What is removed at the exporter while it hands over is not absent at the receiver.
 func TestExportThatLosesAnEntry(t *testing.T) {
 	for name, lose := range map[string]func(from *bench){
-		"evicted": func(from *bench) {
-			from.tenant.mu.Lock()
-			defer from.tenant.mu.Unlock()
-			for from.tenant.evict(Critical) {
-			}
-		},
+		"evicted": (*bench).evictAll,
 		"swept": func(from *bench) {
 			time.Sleep(2 * time.Hour)
 			from.live(0)
 			from.tenant.sweep()
 		},
 		"and is listed anew": func(from *bench) {
-			from.tenant.mu.Lock()
-			for from.tenant.evict(Critical) {
-			}
-			from.tenant.mu.Unlock()
+			from.evictAll()
 			from.load()
 		},
 	} {
@@ -225,9 +310,8 @@ func TestImportThatLosesAnEntry(t *testing.T) {
 				from.live(10 * time.Second)
 				to.live(0)
 				_, _, err := to.take(from, func(page int) {
-					to.tenant.mu.Lock()
-					defer to.tenant.mu.Unlock()
-					for page == when && to.tenant.evict(Critical) {
+					if page == when {
+						to.evictAll()
 					}
 				})
 				if err != nil {
@@ -258,6 +342,21 @@ func TestHandoffThatTakesLong(t *testing.T) {
 		a, ok := to.tenant.Peek(to.cost, "a")
 		if !ok || a.Settled < to.cache.Now()-2*time.Minute {
 			t.Errorf("%v %+v, now is %v", ok, a, to.cache.Now())
+		}
+	})
+}
+
+// The time that the exporter took to read a value counts too.
+func TestHandoffOfWhatTookLong(t *testing.T) {
+	inPairBubble(t, nil, func(from, to *bench) {
+		from.origin.put("cost", "a", doc("1", 1))
+		from.origin.delay(time.Second)
+		from.load()
+		from.live(0)
+		to.live(0)
+		to.receives(from)
+		if a, ok := to.tenant.Peek(to.cost, "a"); !ok || a.Settled != a.Position+time.Second {
+			t.Errorf("%v %+v", ok, a)
 		}
 	})
 }

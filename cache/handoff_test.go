@@ -184,7 +184,7 @@ func TestNothingIsHalfBelieved(t *testing.T) {
 						t.Errorf("%s: %s", key, got)
 					}
 				}
-				if test.err == ErrClosed {
+				if errors.Is(test.err, ErrClosed) {
 					return
 				}
 				from.load()

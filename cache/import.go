@@ -106,7 +106,7 @@ func (i *importing) knowsBetter(s *importedStore, old *entry, h *Handed) bool {
 		return false
 	}
 	switch later := old.verified >= s.start.add(-h.Age); {
-	case i.holds(old), old.verified > s.start && !newer, h.below(old):
+	case i.holds(old), h.below(old):
 		return true
 	case h.Current, h.Form == HandedStub:
 		return later && !newer && h.contradicts(old)

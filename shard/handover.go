@@ -16,7 +16,7 @@ const (
 	askInterval = 100 * time.Millisecond
 	// askAtOnce is how many strays are handed over at the same time, the most read
 	// first.
-	askAtOnce = 1000
+	askAtOnce = 200
 	// parting is how long a stray is held for want of an owner that takes it: one over
 	// its limits, say.
 	parting = 30 * time.Second

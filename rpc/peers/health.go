@@ -215,7 +215,7 @@ func (l *lane) pingOnce() {
 	defer cancel()
 	var err error
 	if reads != nil {
-		_, err = l.get(ctx, reads, true)
+		_, err = l.remember(ctx, reads)
 	} else {
 		_, err = l.client.Activity(ctx, &tenantryv1.ActivityRequest{Node: l.cfg.Self})
 	}

@@ -3,10 +3,9 @@ package peers
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
-
-	"connectrpc.com/connect"
 
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
@@ -17,6 +16,9 @@ const (
 	// recallTimeout is how long a call that is answered from memory may take: what
 	// takes longer comes from a node that is down, or stopped.
 	recallTimeout = 300 * time.Millisecond
+	// lateAfter is when a call is late, so that another may begin: several times what
+	// one takes, in a network that nodes should be in.
+	lateAfter = time.Millisecond
 	// maxReads is how many reads share a call, as the protocol says.
 	maxReads = 1000
 	// maxWaiting bounds the reads that wait for a node. It answers hundreds of
@@ -36,6 +38,7 @@ type lane struct {
 	*Peers
 	peer   shard.Peer
 	client tenantryv1connect.PeerServiceClient
+	header http.Header // of calls from memory
 	health health
 	usedAt time.Time // guarded by the mutex of Peers
 	// refused is done when an operator has been told that the node refuses this one.
@@ -43,7 +46,9 @@ type lane struct {
 
 	mu      sync.Mutex
 	waiting []question
-	calls   int // in flight
+	calls   int         // in flight
+	begun   time.Time   // the last of them
+	late    *time.Timer // looks whether it is late; nil: nobody looks
 }
 
 // question is a read that waits for the answer of a node.
@@ -53,17 +58,9 @@ type question struct {
 	to   chan<- outcome // has room
 }
 
-// outcome is what came of a question.
-type outcome struct {
-	from   int // which owner was asked
-	answer Answer
-	// deferred says that the node has to read the origin for it.
-	deferred bool
-	err      error
-}
-
 func newLane(p *Peers, to shard.Peer) *lane {
-	l := &lane{Peers: p, peer: to}
+	l := &lane{Peers: p, peer: to, header: http.Header{"Content-Type": {contentType}}}
+	mark{p.cfg.Self, p.secretOf(&to)}.set(l.header)
 	l.client = tenantryv1connect.NewPeerServiceClient(p.http, to.URL, p.options(&to)...)
 	l.health.init()
 	return l
@@ -78,12 +75,44 @@ func (l *lane) recall(q question) {
 		return
 	}
 	l.waiting = append(l.waiting, q)
-	begin := l.calls < l.cfg.Calls
-	if begin {
-		l.calls++
-	}
+	begin := l.begin()
 	l.mu.Unlock()
-	if begin && !l.run(l.send) {
+	if begin {
+		l.call()
+	}
+}
+
+// begin reports whether another call is to begin: if there is none, or if the last one
+// is late. Otherwise what waits shares the next one, which costs both nodes less; and
+// somebody looks whether the last one becomes late. Callers hold mu.
+func (l *lane) begin() bool {
+	if l.calls >= l.cfg.Calls {
+		return false
+	}
+	left := lateAfter - time.Since(l.begun)
+	if l.calls == 0 || left <= 0 {
+		l.calls++
+		return true
+	}
+	if l.late == nil {
+		l.late = time.AfterFunc(left, l.look)
+	}
+	return false
+}
+
+// look begins another call if the last one is late.
+func (l *lane) look() {
+	l.mu.Lock()
+	l.late = nil
+	begin := len(l.waiting) > 0 && l.begin()
+	l.mu.Unlock()
+	if begin {
+		l.call()
+	}
+}
+
+func (l *lane) call() {
+	if !l.run(l.send) {
 		l.failWaiting(errEnded)
 	}
 }
@@ -97,6 +126,7 @@ func (l *lane) take() []question {
 		l.calls--
 		return nil
 	}
+	l.begun = time.Now()
 	taken := l.waiting[:n:n]
 	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
 		l.waiting = nil
@@ -109,7 +139,7 @@ func (l *lane) take() []question {
 func (l *lane) send() {
 	for questions := l.take(); questions != nil; questions = l.take() {
 		if l.health.up() {
-			l.call(questions)
+			l.ask(questions)
 		} else {
 			l.fail(questions, errDown)
 		}
@@ -123,7 +153,7 @@ func (l *lane) failWaiting(err error) {
 	}
 }
 
-func (l *lane) call(questions []question) {
+func (l *lane) ask(questions []question) {
 	reads := make([]*tenantryv1.PeerRead, len(questions))
 	for i := range questions {
 		reads[i] = questions[i].read
@@ -131,7 +161,7 @@ func (l *lane) call(questions []question) {
 	ctx, cancel := context.WithTimeout(l.ctx, recallTimeout)
 	defer cancel()
 	start := time.Now()
-	res, err := l.get(ctx, reads, true)
+	res, err := l.remember(ctx, reads)
 	if err != nil {
 		l.failedFor(reads, err)
 		l.fail(questions, err)
@@ -145,72 +175,8 @@ func (l *lane) call(questions []question) {
 	}
 }
 
-// get calls the node, whose answer has as many results as there are reads.
-func (l *lane) get(ctx context.Context, reads []*tenantryv1.PeerRead, noWait bool) (*tenantryv1.PeerServiceGetResponse, error) {
-	res, err := l.client.Get(ctx, &tenantryv1.PeerServiceGetRequest{Node: l.cfg.Self, Epoch: l.cfg.Epoch(), Reads: reads, NoWait: noWait})
-	if err == nil && len(res.GetResults()) != len(reads) {
-		return nil, errAnswer
-	}
-	return res, err
-}
-
-func (l *lane) outcome(from int, res *tenantryv1.PeerServiceGetResponse, i int, took time.Duration) outcome {
-	r := res.GetResults()[i]
-	switch {
-	case r.GetDeferred():
-		return outcome{from: from, deferred: true}
-	case !isAnswer(r.GetResult()):
-		return outcome{from: from, err: errAnswer}
-	}
-	return outcome{from: from, answer: Answer{Result: r.GetResult(), Node: res.GetNode(), Epoch: res.GetEpoch(), Took: took}}
-}
-
-// isAnswer reports whether a result says what it must: an error, or how fresh the
-// answer is; an absence has both.
-func isAnswer(r *tenantryv1.BatchGetResult) bool {
-	if e := r.GetError(); e != nil && e.GetCode() != connect.CodeNotFound.String() {
-		return true
-	}
-	state, source := r.GetFreshness().GetState(), r.GetFreshness().GetSource()
-	return state >= tenantryv1.Freshness_FRESH && state <= tenantryv1.Freshness_STALE &&
-		source >= tenantryv1.Freshness_MEMORY && source <= tenantryv1.Freshness_ORIGIN
-}
-
 func (l *lane) fail(questions []question, err error) {
 	for _, q := range questions {
 		q.to <- outcome{from: q.from, err: err}
 	}
-}
-
-// wait asks for an answer that needs the origin, in a call of its own. It ends with
-// ctx, or when the node does not answer pings.
-func (l *lane) wait(ctx context.Context, q question) {
-	if !l.run(func() { q.to <- l.waited(ctx, q) }) {
-		q.to <- outcome{from: q.from, err: errEnded}
-	}
-}
-
-func (l *lane) waited(ctx context.Context, q question) outcome {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.ctx, cancel)()
-	down := l.watch()
-	defer l.unwatch()
-	defer context.AfterFunc(down, cancel)()
-	start := time.Now()
-	res, err := l.get(ctx, []*tenantryv1.PeerRead{q.read}, false)
-	switch {
-	case err != nil && down.Err() != nil:
-		return outcome{from: q.from, err: errDown}
-	case err != nil:
-		return outcome{from: q.from, err: err}
-	}
-	o := l.outcome(q.from, res, 0, time.Since(start))
-	switch {
-	case o.deferred:
-		o = outcome{from: q.from, err: errAnswer}
-	case o.err == nil && !passing(o.answer.Result.GetError()):
-		l.health.waited(o.answer.Took)
-	}
-	return o
 }

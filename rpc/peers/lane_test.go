@@ -43,10 +43,12 @@ func TestReadsShareCalls(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		for range defaultCalls {
-			ask(1, callTime+transit) // an idle node is asked at once
+		for i := range defaultCalls {
+			late := time.Duration(i) * lateAfter
+			ask(1, late+callTime+transit) // an idle node is asked at once, and one whose answer is late
+			time.Sleep(lateAfter)
 		}
-		ask(2500, callTime+3*transit)
+		ask(2500, callTime+3*lateAfter+3*transit)
 		reads.Wait()
 		got := sizes(o.nodes[0].taken())
 		slices.Sort(got[4:])

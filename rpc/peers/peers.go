@@ -22,10 +22,11 @@ type Config struct {
 	Epoch func() uint64
 	// Secret is what nodes show each other. Default: each is shown its own token.
 	Secret string
-	// Transport carries the calls. Default: pooled HTTP/1.1.
+	// Transport carries the calls. Default: HTTP/1.1 from pools.
 	Transport http.RoundTripper
-	// Calls is how many calls from memory a node is asked at the same time; what
-	// comes meanwhile shares the next. Default 4.
+	// Calls is how many calls from memory a node is asked at the same time, at most:
+	// the second only if the first is late, and so on. What comes meanwhile shares
+	// the next. Default 4.
 	Calls int
 	// Logger gets what an operator should know. Default: none.
 	Logger *slog.Logger
@@ -37,6 +38,8 @@ type Config struct {
 type Peers struct {
 	cfg     Config
 	http    *http.Client
+	memory  http.RoundTripper // of calls from memory
+	direct  *direct           // is memory, unless another transport is configured
 	metrics *metrics
 	budget  budget
 	ctx     context.Context //nolint:containedctx // of everything that is started; ends with Run
@@ -64,16 +67,26 @@ const (
 
 // New returns peers that are asked as soon as they are named.
 func New(cfg Config) *Peers {
-	if cfg.Transport == nil {
-		cfg.Transport = newTransport()
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.Calls = cmp.Or(cfg.Calls, defaultCalls)
-	p := &Peers{cfg: cfg, http: client(cfg.Transport), metrics: newMetrics(cfg.Registerer), lanes: make(map[string]*lane)}
+	p := &Peers{cfg: cfg, metrics: newMetrics(cfg.Registerer), lanes: make(map[string]*lane)}
+	p.carry()
 	p.ctx, p.end = context.WithCancel(context.Background())
 	return p
+}
+
+// carry decides what carries the calls.
+func (p *Peers) carry() {
+	general := p.cfg.Transport
+	p.memory = general
+	if general == nil {
+		general = newTransport()
+		p.direct = newDirect()
+		p.memory = p.direct
+	}
+	p.http = client(general)
 }
 
 // forgetAfter is how long a node that is not asked is remembered.
@@ -102,6 +115,9 @@ func (p *Peers) close() {
 	p.end()
 	p.running.Wait()
 	p.http.CloseIdleConnections()
+	if p.direct != nil {
+		p.direct.closeIdle(time.Now())
+	}
 }
 
 // run starts f, unless everything has ended; then it reports false.
@@ -129,6 +145,9 @@ func (p *Peers) lane(to *shard.Peer) *lane {
 }
 
 func (p *Peers) forget(now time.Time) {
+	if p.direct != nil {
+		p.direct.closeIdle(now.Add(-idleTimeout))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, l := range p.lanes {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// newTransport returns the transport between nodes: they are near each other, and
-// a connection that a dead node leaves behind shows by its pings.
+// newTransport returns what carries all but calls from memory. Nodes are near each
+// other, and a connection that a dead node leaves behind shows by its pings.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: idleConns, IdleConnTimeout: idleTimeout,
@@ -51,7 +51,14 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// maxPiece is more than the largest call from memory has.
+// CloseIdleConnections has [http.Client] reach that of the transport.
+func (w wire) CloseIdleConnections() {
+	if t, ok := w.next.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// maxPiece is more than most calls have.
 const maxPiece = 2 << 20
 
 // inOnePiece returns the request with a body that net/http knows to be in memory. It

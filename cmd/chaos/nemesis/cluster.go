@@ -34,6 +34,7 @@ func ofCluster() []fault {
 		{"node-drain", theNode, false, drainNode},
 		{"node-restart", theNode, false, restartNode},
 		{"node-join", theNode, false, joinNode},
+		{"node-join-late", theNode, true, lateJoin},
 		{"node-flap", theNode, true, flapNode},
 		{nameRestart, theNode, true, restartNodes},
 	}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tenantry/tenantry/cmd/chaos/proxy"
 	"github.com/tenantry/tenantry/cmd/chaos/world"
 )
 
@@ -28,6 +29,25 @@ func restartNode(ctx context.Context, s *strike) error {
 // joinNode has one more node join for a while, and leave in order.
 func joinNode(ctx context.Context, s *strike) error {
 	guest, err := s.World.Guest(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	world.Pause(ctx, s.random(s.hold))
+	return guest.Drain(ctx)
+}
+
+// lateJoin has one more node join while events reach the others late: what the others
+// hand over must be from after what that node did not hear.
+func lateJoin(ctx context.Context, s *strike) error {
+	late := s.World.Running()
+	set := func(f proxy.Fault) {
+		for _, n := range late {
+			n.BusProxy.Set(f)
+		}
+	}
+	set(proxy.Fault{Delay: s.hold / 8})
+	guest, err := s.World.Guest(context.WithoutCancel(ctx))
+	set(proxy.Fault{})
 	if err != nil {
 		return err
 	}

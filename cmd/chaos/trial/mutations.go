@@ -48,6 +48,10 @@ func Mutations() []Mutation {
 			c.Concurrency = 256
 			c.For = long
 		}},
+		{"fence", "C7: what is handed over is from after everything that was published before", []string{"node-join-late"}, func(c *Config) {
+			c.Nodes, c.Hold, c.Quiet, c.Tenants, c.Hot, c.Writes = 2, 1600*time.Millisecond, 100*time.Millisecond, 30, 30, 300
+			c.For = long
+		}},
 		{"completeness", "C10: an event for an absent key leaves a stub", nil, func(c *Config) {
 			c.Calm, c.Turnover, c.TTL, c.Writes, c.For = true, true, 6*time.Second, 120, long
 		}},
