@@ -91,10 +91,13 @@ func EndToEnd(ctx context.Context, cfg Config, p Play) (*EndResult, error) {
 	return s.result(), nil
 }
 
+// warmingEach is what a tenant may take to be active.
+const warmingEach = 10 * time.Millisecond
+
 // warm has every tenant active on its owners, and nothing being loaded any more, so
 // that the traffic begins with a cluster that is at work.
 func (s *stage) warm(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout+time.Duration(s.Tenants)*warmingEach)
 	defer cancel()
 	for asked := uint64(0); ; {
 		if err := s.touchAll(ctx); err != nil {
