@@ -69,6 +69,34 @@ func TestReadsShareCalls(t *testing.T) {
 	})
 }
 
+// A call that hangs holds up what is asked meanwhile for a moment, and later for none.
+func TestALateCallHoldsUpNobody(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, o *others) {
+		o.warm()
+		var hung atomic.Bool
+		o.nodes[0].answers(func(ctx context.Context, _ *tenantryv1.PeerServiceGetRequest) *tenantryv1.PeerResult {
+			if hung.CompareAndSwap(false, true) {
+				pause(ctx, recallTimeout/2)
+			}
+			return value("o1")
+		})
+		var first sync.WaitGroup
+		first.Go(func() { o.want("o1", recallTimeout/2+transit) })
+		synctest.Wait()
+		start := time.Now()
+		o.want("o1", lateAfter+transit)
+		if took := time.Since(start); took != lateAfter+transit {
+			t.Errorf("took %v: it was not to begin a call of its own at once", took)
+		}
+		time.Sleep(lateAfter)
+		for range 10 {
+			o.want("o1", transit)
+			time.Sleep(lateAfter)
+		}
+		first.Wait()
+	})
+}
+
 func TestALaneIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := gather(t, 2, func(c *Config) { c.Calls = 1 })
