@@ -89,8 +89,9 @@ type PeerServiceGetRequest struct {
 	// Answer only what needs no origin read, and the others as deferred: so that
 	// a read from memory never waits for another's origin read.
 	NoWait bool `protobuf:"varint,4,opt,name=no_wait,json=noWait,proto3" json:"no_wait,omitempty"`
-	// The answers are to fill the asker's entries: fence first, after the
-	// question came.
+	// Ignored: entries are filled by Export alone, which fences by itself.
+	//
+	// Deprecated: Marked as deprecated in tenantry/v1/peer.proto.
 	Fence         bool `protobuf:"varint,5,opt,name=fence,proto3" json:"fence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -154,6 +155,7 @@ func (x *PeerServiceGetRequest) GetNoWait() bool {
 	return false
 }
 
+// Deprecated: Marked as deprecated in tenantry/v1/peer.proto.
 func (x *PeerServiceGetRequest) GetFence() bool {
 	if x != nil {
 		return x.Fence
@@ -1682,13 +1684,13 @@ var File_tenantry_v1_peer_proto protoreflect.FileDescriptor
 
 const file_tenantry_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x16tenantry/v1/peer.proto\x12\vtenantry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17tenantry/v1/cache.proto\x1a\x19tenantry/v1/cluster.proto\x1a\x1btenantry/v1/freshness.proto\"\x9d\x01\n" +
+	"\x16tenantry/v1/peer.proto\x12\vtenantry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17tenantry/v1/cache.proto\x1a\x19tenantry/v1/cluster.proto\x1a\x1btenantry/v1/freshness.proto\"\xa1\x01\n" +
 	"\x15PeerServiceGetRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12+\n" +
 	"\x05reads\x18\x03 \x03(\v2\x15.tenantry.v1.PeerReadR\x05reads\x12\x17\n" +
-	"\ano_wait\x18\x04 \x01(\bR\x06noWait\x12\x14\n" +
-	"\x05fence\x18\x05 \x01(\bR\x05fence\"\xb3\x01\n" +
+	"\ano_wait\x18\x04 \x01(\bR\x06noWait\x12\x18\n" +
+	"\x05fence\x18\x05 \x01(\bB\x02\x18\x01R\x05fence\"\xb3\x01\n" +
 	"\bPeerRead\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
