@@ -11,6 +11,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Settings of the demo, such as ARGS='--tenants 100 --traffic'.
 ARGS ?=
+# How many times as long as before reads may take while nodes come and go, at the 99th
+# percentile; 0: however long, where others use the machine too.
+SLOWER ?= 3
 # Which benchmarks.
 BENCH ?= .
 # How long each fuzz target runs.
@@ -94,9 +97,10 @@ wake: build ## Check what nodes answer when they wake, a hundred times (ARGS='--
 	go run ./cmd/chaos wake --binary bin/tenantry $(ARGS)
 
 .PHONY: e2e
-e2e: build ## Add, kill and freeze nodes of a cluster of five under traffic (ARGS='--nodes 3')
+e2e: build ## Have nodes of a cluster of five break, then come and go in order, under traffic (ARGS='--nodes 3')
 	@bash .ci/prepare-tests
 	go run ./cmd/chaos e2e --binary bin/tenantry $(ARGS)
+	go run ./cmd/chaos move --binary bin/tenantry --slower $(SLOWER) $(ARGS)
 
 .PHONY: split
 split: build ## Part the network of a cluster into halves and heal it; takes root (ARGS='--nodes 6')

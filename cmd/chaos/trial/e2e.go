@@ -27,8 +27,9 @@ type Play struct {
 	// Slower is how many times as long as before most reads may take while nodes come
 	// and go in order: at the 99th percentile; 0: however long.
 	Slower float64
-	// acts are the steps.
-	acts func(*stage) []act
+	// acts are the steps, inOrder says that in them nodes come and go in order.
+	acts    func(*stage) []act
+	inOrder bool
 }
 
 // DefaultPlay takes about two minutes.

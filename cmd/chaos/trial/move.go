@@ -37,7 +37,7 @@ type Moves struct {
 // DefaultMove takes about two minutes.
 func DefaultMove() Play {
 	return Play{
-		Quiet: 10 * time.Second, Window: 10 * time.Second, Settle: 60 * time.Second, Slowest: time.Second, Slower: 3,
+		Quiet: 10 * time.Second, Window: 10 * time.Second, Settle: 60 * time.Second, Slowest: time.Second, Slower: 3, inOrder: true,
 		acts: (*stage).moves,
 	}
 }
@@ -194,7 +194,7 @@ func (f *figures) end(ctx context.Context, s *stage, step *Step) error {
 
 // printMoves writes what moved.
 func (r *EndResult) printMoves(w io.Writer) {
-	if r.slower == 0 {
+	if !r.moved {
 		return
 	}
 	fmt.Fprintln(w, "\nstep\ttenants taken\thanded over\tentries taken\tMB\tCPU\torigin: lists\titems\tas usual\twithout a subscriber\t")
