@@ -37,7 +37,7 @@ func TestHandoffsAtTheSameTime(t *testing.T) {
 		again(to.stir)
 		again(to.stir)
 		again(func() { _ = to.tenant.Load(to.Context(), to.cost) })
-		again(func() { time.Sleep(10 * time.Millisecond); to.upset() })
+		again(func() { <-time.After(10 * time.Millisecond); to.upset() })
 	}
 	running.Wait()
 	for _, one := range []*bench{a, b} {

@@ -93,7 +93,7 @@ func FuzzCodec(f *testing.F) {
 	add(&tenantryv1.BatchGetRequest{Tenant: "t", Items: items})
 	read := &tenantryv1.PeerRead{Tenant: "t", Kind: "k", Key: "é"}
 	add(&tenantryv1.PeerServiceGetRequest{Node: "n", Epoch: 7, NoWait: true, Reads: []*tenantryv1.PeerRead{read, read}})
-	add(&tenantryv1.PeerServiceGetRequest{Fence: true, Reads: []*tenantryv1.PeerRead{read, {Tenant: "t", MinVersion: 3}}})
+	add(&tenantryv1.PeerServiceGetRequest{Reads: []*tenantryv1.PeerRead{read, {Tenant: "t", MinVersion: 3}}})
 	f.Add([]byte("\x0a\x01a\x0a\x01b\x12\x04\x0a\x00\x12\x00"))
 	f.Add([]byte("\x0a\x01\xff"))
 	f.Add([]byte("\x12\x03\x0a\x01\xff\x12\x03\x0a\x01\xff"))

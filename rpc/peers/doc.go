@@ -10,8 +10,9 @@
 // Reads for one node share calls: what comes while a call to it is in flight waits for
 // the next one, for as long as the call is not late, and an idle node is asked at once.
 // Such a call is answered from memory, and is made and read by hand, since Connect's
-// client and net/http's transport take longer than the node. What needs the origin is deferred,
-// and asked for again in a call of its own, which may take as long as the origin.
+// client and net/http's transport take longer than the node. What needs the origin is
+// deferred, and asked for again in a call of its own, which may take as long as the
+// origin.
 //
 // The next owner is asked at once if one cannot be reached, has no answer that it
 // may give, or is known not to answer; and after a while, if it has not answered

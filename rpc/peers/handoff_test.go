@@ -182,17 +182,17 @@ func revalidate() *tenantryv1.ExportResponse {
 // A node that refuses says so; one that sends nothing for too long has broken off,
 // however often it did before; and who is told to stop stops.
 func TestExportsThatEnd(t *testing.T) {
-	ask := func(t *testing.T, p *Peers, to shard.Peer, keep error) (error, time.Duration) {
+	ask := func(t *testing.T, p *Peers, to shard.Peer, keep error) (time.Duration, error) {
 		began := time.Now()
 		_, err := p.Export(t.Context(), to, "acme", []*cache.Kind{{Name: "role"}}, func(*cache.Kind, []cache.Handed) error { return keep })
-		return err, time.Since(began)
+		return time.Since(began), err
 	}
 	s := &scripted{}
 	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, host *rpctest.Host) {
 		s.export = func(context.Context, func(*tenantryv1.ExportResponse)) error {
 			return connect.NewError(connect.CodeFailedPrecondition, errors.New("not live"))
 		}
-		if err, _ := ask(t, p, to, nil); !errors.Is(err, shard.ErrNotHeld) {
+		if _, err := ask(t, p, to, nil); !errors.Is(err, shard.ErrNotHeld) {
 			t.Error(err)
 		}
 		s.export = func(ctx context.Context, send func(*tenantryv1.ExportResponse)) error {
@@ -207,19 +207,19 @@ func TestExportsThatEnd(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		if err, took := ask(t, p, to, nil); !errors.Is(err, errStalled) || took < 5*stall*3/4 || took > 5*stall {
+		if took, err := ask(t, p, to, nil); !errors.Is(err, errStalled) || took < 5*stall*3/4 || took > 5*stall {
 			t.Errorf("%v after %v", err, took)
 		}
 		enough := errors.New("enough")
-		if err, _ := ask(t, p, to, enough); !errors.Is(err, enough) {
+		if _, err := ask(t, p, to, enough); !errors.Is(err, enough) {
 			t.Error(err)
 		}
 		host.Freeze()
-		if err, took := ask(t, p, to, nil); err == nil || took > stall+time.Second {
+		if took, err := ask(t, p, to, nil); err == nil || took > stall+time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 		host.Kill()
-		if err, took := ask(t, p, to, nil); err == nil || took > time.Second {
+		if took, err := ask(t, p, to, nil); err == nil || took > time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 	})

@@ -59,18 +59,18 @@ func (p *process) end(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() { ended <- p.cmd.Wait() }()
 	p.signal(syscall.SIGTERM)
+	var late error
 	select {
 	case err := <-ended:
-		p.pid.Store(0)
-		p.cmd = nil
-		return err
+		ended <- err
 	case <-ctx.Done():
+		late = ctx.Err()
 		_ = p.cmd.Process.Kill()
-		<-ended
-		p.pid.Store(0)
-		p.cmd = nil
-		return ctx.Err()
 	}
+	err := errors.Join(late, <-ended)
+	p.pid.Store(0)
+	p.cmd = nil
+	return err
 }
 
 func (p *process) signal(s syscall.Signal) {
