@@ -19,6 +19,9 @@
 //   - The version of an event proves that it was, not that none came after it:
 //     its value is FRESH only beside a lower version that is known current.
 //   - An entry's version never falls, except by the origin's repeated word (C3).
+//   - What another node hands over is a lease of every key, as a list is. Nothing of it is
+//     known current before all of it has come and the other had no doubt, and it prolongs
+//     no TTL.
 //   - Absence is answered from memory only while the store is complete, and
 //     whatever removes an entry without the origin's word voids that (C10).
 //   - Bytes charged to tenants and node never exceed their budgets; what does

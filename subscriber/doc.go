@@ -32,6 +32,9 @@
 //     last 64 of its source; a doubt begins the sequences it concerns anew.
 //   - No proof is given until each tenant that was followed when the
 //     connection was made is confirmed.
+//   - A fence is a PING that somebody waits for: when it is back, what the server had
+//     received before has been handled. One is under way on a connection, and those who
+//     ask meanwhile share the next.
 //   - Follow and Unfollow state what is wanted; each connection's writer
 //     brings the server there, in commands of at most 1,000 channels. A
 //     reconnect is the same code from an empty start.
