@@ -67,8 +67,11 @@ func printTenants(w io.Writer, tenants []*tenantryv1.TenantSummary) error {
 func membersCommand() *cobra.Command {
 	var a access
 	c := &cobra.Command{
-		Use:     "members",
-		Short:   "List the members of the cluster, as a node sees them",
+		Use:   "members",
+		Short: "List the members of the cluster, as a node sees them",
+		Long: `Lists the members of the cluster as a node sees them, with the tenants that are active
+on each, and how many of these are not live yet: being loaded, or taken over from other
+nodes. Of a draining member they are those that it still has to hand over.`,
 		Example: "  tenantry members",
 		Args:    cobra.NoArgs,
 	}
@@ -90,14 +93,14 @@ func membersCommand() *cobra.Command {
 
 func printMembers(w io.Writer, members []*tenantryv1.Member) error {
 	page := newTable(w)
-	page.row("MEMBER", "STATE", "BUS", "TENANTS", "ZONE", "ADDRESS", "VERSION")
+	page.row("MEMBER", "STATE", "BUS", "TENANTS", "LOADING", "ZONE", "ADDRESS", "VERSION")
 	for _, m := range members {
 		bus := "lost"
 		if m.GetBusLive() {
 			bus = "live"
 		}
 		state := strings.ToLower(strings.TrimPrefix(m.GetState().String(), "STATE_"))
-		page.row(m.GetName(), state, bus, count(m.GetActiveTenants()), plain(m.GetZone()), plain(m.GetRpcAddress()), plain(m.GetVersion()))
+		page.row(m.GetName(), state, bus, count(m.GetActiveTenants()), count(m.GetLoadingTenants()), plain(m.GetZone()), plain(m.GetRpcAddress()), plain(m.GetVersion()))
 	}
 	return page.Flush()
 }

@@ -121,8 +121,11 @@ func (p *Peers) Export(ctx context.Context, from shard.Peer, tenant string, kind
 	return i.result()
 }
 
+// heldError knows the answers of a node that hands nothing over: it is not live for the
+// tenant, or of a version that cannot.
 func heldError(err error) error {
-	if connect.CodeOf(err) == connect.CodeFailedPrecondition {
+	switch connect.CodeOf(err) {
+	case connect.CodeFailedPrecondition, connect.CodeUnimplemented:
 		return shard.ErrNotHeld
 	}
 	return err

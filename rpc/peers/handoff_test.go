@@ -195,6 +195,12 @@ func TestExportsThatEnd(t *testing.T) {
 		if _, err := ask(t, p, to, nil); !errors.Is(err, shard.ErrNotHeld) {
 			t.Error(err)
 		}
+		s.export = func(context.Context, func(*tenantryv1.ExportResponse)) error {
+			return connect.NewError(connect.CodeUnimplemented, errors.New("of a version before"))
+		}
+		if _, err := ask(t, p, to, nil); !errors.Is(err, shard.ErrNotHeld) {
+			t.Error(err)
+		}
 		s.export = func(ctx context.Context, send func(*tenantryv1.ExportResponse)) error {
 			send(start())
 			for range 5 {

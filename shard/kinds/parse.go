@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/google/cel-go/cel"
 
 	"github.com/tenantry/tenantry/cache"
@@ -173,25 +172,4 @@ func (p *parser) expression(key string, l *language, text string, want ...*cel.T
 		p.r.Add(key, "expression: %v", err)
 	}
 	return e
-}
-
-// definition is a hash of what decides a kind's values, however the file spells it.
-// Times are no part of it, but whether the publisher vouches for its order: nodes may
-// differ in them, and change them one after the other.
-func definition(spec *kindSpec, aliases map[string][]string, use bool) uint64 {
-	normal := *spec
-	normal.Topics, normal.TTL, normal.NegativeTTL, normal.MaxStale = nil, 0, 0, 0
-	normal.ConfirmAfter = min(spec.ConfirmAfter, 1)
-	for _, t := range spec.Topics {
-		t.Aliases = nil
-		if use {
-			t.Aliases = aliases[t.Name]
-		}
-		normal.Topics = append(normal.Topics, t)
-	}
-	text, err := json.Marshal(normal)
-	if err != nil {
-		panic(err) // strings, booleans and numbers always marshal
-	}
-	return xxhash.Sum64(text)
 }

@@ -150,12 +150,3 @@ func TestQuadratic(t *testing.T) {
 		}
 	}
 }
-
-func TestHash(t *testing.T) {
-	a := parse(t, strings.Replace(small, "VALUE", "event.data.x", 1)).Cache()[0].Definition
-	same := parse(t, strings.Replace(strings.Replace(small, "VALUE", `"event.data.x"`, 1), "[x, y]", "[y, x]", 1)).Cache()[0].Definition
-	other := parse(t, strings.Replace(small, "VALUE", "event.data.y", 1)).Cache()[0].Definition
-	if a != same || a == other {
-		t.Errorf("hashes: %x, spelled otherwise %x, of another %x", a, same, other)
-	}
-}
