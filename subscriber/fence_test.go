@@ -83,7 +83,8 @@ func TestFenceAfterAnOverflow(t *testing.T) {
 		if err := s.Fence(t.Context(), 0); err != nil {
 			t.Error(err)
 		}
-		if lines := r.take(); !slices.Contains(lines, "doubt overflow") {
+		lines := r.take()
+		if i := slices.Index(lines, "doubt overflow"); i < 2 || !slices.Contains(lines[i:], "proof") {
 			t.Errorf("told %q", lines)
 		}
 	})
@@ -119,5 +120,107 @@ func TestFencesAreShared(t *testing.T) {
 		b.set(func() { b.holdReply = false })
 		b.each(func(l *fakeLink) { b.set(l.flush) })
 		waiting.Wait()
+	})
+}
+
+// A PING that is on its way already proves nothing to those who ask later: they share
+// the next.
+func TestFenceAskedForAfterThePing(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, b *fakeBus, s *Subscriber, r *recorder) {
+		s.Follow("a")
+		synctest.Wait()
+		r.onEvent = func(*Event) { time.Sleep(100 * time.Millisecond) }
+		b.set(func() { b.holdReply = true })
+		began := time.Now()
+		var waiting sync.WaitGroup
+		fence := func(want time.Duration) {
+			if err := s.Fence(t.Context(), 0); err != nil || time.Since(began) != want {
+				t.Errorf("%v after %v, want %v", err, time.Since(began), want)
+			}
+		}
+		waiting.Go(func() { fence(0) })
+		synctest.Wait() // its PING has been answered, and the answer is held
+		b.each(func(l *fakeLink) {
+			b.set(func() { l.held = append(l.held, &redis.Message{Channel: "crm:a:roles", Payload: seedMessage}) })
+		})
+		for range 10 {
+			waiting.Go(func() { fence(100 * time.Millisecond) })
+		}
+		synctest.Wait()
+		b.set(func() { b.holdReply = false })
+		b.each(func(l *fakeLink) { b.set(l.flush) })
+		waiting.Wait()
+	})
+}
+
+// Those who wait no more leave one PING at most, and nothing once it is back.
+func TestFenceGivenUp(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, b *fakeBus, s *Subscriber, r *recorder) {
+		synctest.Wait()
+		l := s.conns[0].current.Load()
+		outstanding := func() int {
+			l.pings.mu.Lock()
+			defer l.pings.mu.Unlock()
+			return len(l.pings.probes)
+		}
+		b.set(func() { b.holdReply = true })
+		for range 900 { // no heartbeat comes between
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			if err := s.Fence(ctx, 0); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			cancel()
+		}
+		if n := outstanding(); n != 1 {
+			t.Errorf("%d PINGs are under way", n)
+		}
+		b.set(func() { b.holdReply = false })
+		b.each(func(l *fakeLink) { b.set(l.flush) })
+		synctest.Wait()
+		if n := outstanding(); n != 0 || l.fences.next != nil || l.fences.sent != nil {
+			t.Errorf("%d PINGs and %+v are left", n, &l.fences)
+		}
+	})
+}
+
+// A lost connection ends all of its fences at once, whatever its handler does.
+func TestFencesOfALostConnection(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, b *fakeBus, s *Subscriber, r *recorder) {
+		s.Follow("a")
+		synctest.Wait()
+		release := make(chan struct{})
+		r.onEvent = func(*Event) { <-release }
+		send(b, "crm:a:roles", seedMessage)
+		began := time.Now()
+		var waiting sync.WaitGroup
+		for range 1000 {
+			waiting.Go(func() {
+				if err := s.Fence(t.Context(), 0); !errors.Is(err, ErrNotLive) {
+					t.Error(err)
+				}
+			})
+		}
+		cutOff(b)
+		waiting.Wait()
+		if err := s.Fence(t.Context(), 0); !errors.Is(err, ErrNotLive) || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		close(release)
+	})
+}
+
+// A connection that has not given a proof yet has no fences.
+func TestNoFenceBeforeAProof(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, b *fakeBus, s *Subscriber, r *recorder) {
+		cutOff(b)
+		synctest.Wait() // nothing is left of the first
+		b.set(func() { b.down, b.mutePong, b.loseBeats = false, true, true })
+		for s.conns[0].current.Load() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		began := time.Now()
+		if err := s.Fence(t.Context(), 0); !errors.Is(err, ErrNotLive) || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
 	})
 }

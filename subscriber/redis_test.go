@@ -40,29 +40,6 @@ func TestRedisEventsInOrderBeforeTheirProof(t *testing.T) {
 	s.Unfollow("a")
 }
 
-// What is published before a fence is asked for is handled when it holds.
-func TestRedisFence(t *testing.T) {
-	t.Parallel()
-	r, h := redistest.Start(t), newTold()
-	s := run(t, at(r.Addr()), h)
-	s.Follow("a")
-	h.awaitLine(t, "confirmed a")
-	h.awaitProof(t)
-	for i := range 1000 {
-		id := fmt.Sprint(i)
-		publish(t, r, "crm:a:roles", id)
-		if err := s.Fence(t.Context(), s.Conn("a")); err != nil {
-			t.Fatal(err)
-		}
-		h.mu.Lock()
-		if !slices.Contains(h.lines, "event a "+id) {
-			t.Fatalf("the fence held before event %s", id)
-		}
-		h.lines = nil
-		h.mu.Unlock()
-	}
-}
-
 func TestRedisKilledConnection(t *testing.T) {
 	t.Parallel()
 	r, h := redistest.Start(t), newTold()
