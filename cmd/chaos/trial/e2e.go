@@ -93,7 +93,7 @@ func EndToEnd(ctx context.Context, cfg Config, p Play) (*EndResult, error) {
 }
 
 // warmingEach is what a tenant may take to be active.
-const warmingEach = 10 * time.Millisecond
+const warmingEach = 30 * time.Millisecond
 
 // warm has every tenant active on its owners, and nothing being loaded any more, so
 // that the traffic begins with a cluster that is at work.
