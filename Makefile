@@ -102,6 +102,11 @@ e2e: build ## Have nodes of a cluster of five break, then come and go in order, 
 	go run ./cmd/chaos e2e --binary bin/tenantry $(ARGS)
 	go run ./cmd/chaos move --binary bin/tenantry --slower $(SLOWER) $(ARGS)
 
+.PHONY: handoff
+handoff: build ## Measure what it takes to hand over 1,000 and 10,000 tenants (ARGS='--tenants 1000')
+	@bash .ci/prepare-tests
+	go run ./cmd/chaos handoff --binary bin/tenantry $(ARGS)
+
 .PHONY: split
 split: build ## Part the network of a cluster into halves and heal it; takes root (ARGS='--nodes 6')
 	@bash .ci/prepare-tests

@@ -40,7 +40,7 @@ subscribers than it should have once all is quiet.`,
 	f.IntVar(&cfg.Hot, "hot", cfg.Hot, "how many tenants get most of the changes")
 	f.DurationVar(&play.Quiet, "quiet", play.Quiet, "how long nothing happens after each step")
 	f.DurationVar(&play.Settle, "settle", play.Settle, "the most until every channel has its subscribers")
-	f.Float64Var(&play.Slower, "slower", play.Slower, "how many times the p99 of the start that of a step may be")
+	f.Float64Var(&play.Slower, "slower", play.Slower, "how many times the p99 of the start that of a step may be; 0: any")
 	loadFlags(f, &cfg)
 	outputFlags(f, &keep, &output)
 	return c

@@ -23,6 +23,9 @@
 // never takes 20 ms. Documents may hold 100,000 values and take a second; one
 // that fails, or does not meet document.valid, is the origin's fault.
 //
+// The Definition of a kind is a hash of all that a file says of it, but for times:
+// nodes with the same one make the same value of an event or a document.
+//
 // A [Set] is immutable and safe for concurrent use; the package starts no
 // goroutines.
 package kinds

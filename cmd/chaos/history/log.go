@@ -43,7 +43,11 @@ type Log struct {
 }
 
 // span is a part of the run; an open one ends Never.
-type span struct{ start, end Time }
+type span struct {
+	start, end Time
+	// finished says that what was asked before is answered all the same.
+	finished bool
+}
 
 // NewLog returns the empty history of a run that begins now.
 func NewLog(kinds []Kind) *Log { return &Log{Clock: NewClock(), Kinds: kinds} }
@@ -101,7 +105,7 @@ func (l *Log) BusDown() (up func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := len(l.downs)
-	l.downs = append(l.downs, span{l.Now(), Never})
+	l.downs = append(l.downs, span{start: l.Now(), end: Never})
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -110,15 +114,23 @@ func (l *Log) BusDown() (up func()) {
 }
 
 // Out notes that a node is out of service from now on, until the function returned
-// is called: whoever asks it cannot expect an answer.
-func (l *Log) Out(node int) (back func()) {
+// is called: whoever asks it, or waits for an answer, cannot expect one.
+func (l *Log) Out(node int) (back func()) { return l.out(node, span{start: l.Now(), end: Never}) }
+
+// Closed notes that a node has taken no requests since a time, until the function
+// returned is called. Whoever had asked it before must be answered.
+func (l *Log) Closed(node int, since Time) (open func()) {
+	return l.out(node, span{start: since, end: Never, finished: true})
+}
+
+func (l *Log) out(node int, s span) (back func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.outs == nil {
 		l.outs = make(map[int][]span)
 	}
 	at := len(l.outs[node])
-	l.outs[node] = append(l.outs[node], span{l.Now(), Never})
+	l.outs[node] = append(l.outs[node], s)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -126,11 +138,23 @@ func (l *Log) Out(node int) (back func()) {
 	}
 }
 
+// underway is how long a request may be on its way before it is taken.
+const underway = 50 * time.Millisecond
+
+// strikes says that a read whose node is out of service for the span may have no answer.
+func (s span) strikes(r *Read) bool {
+	asked := r.Done
+	if s.finished {
+		asked = r.Sent + underway
+	}
+	return s.start <= asked && r.Sent <= s.end
+}
+
 // Struck says that the node that a read was sent to was out of service meanwhile.
 func (l *Log) Struck(r *Read) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.outs[int(r.Node)], func(s span) bool { return s.start <= r.Done && r.Sent <= s.end })
+	return slices.ContainsFunc(l.outs[int(r.Node)], func(s span) bool { return s.strikes(r) })
 }
 
 // Begin notes that a fault begins, until the function returned is called.

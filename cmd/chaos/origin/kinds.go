@@ -71,6 +71,14 @@ func (f Family) views() []int {
 	return [...][]int{Credit: {kindCredit}, Role: {kindRole}, Person: {kindStatus, kindUser}, Config: {kindConfig}, Balance: {kindBalance}}[f]
 }
 
+// EntriesOf returns how many entries a tenant has with so many items of each family.
+func EntriesOf(perTenant int) (n int) {
+	for f := range families {
+		n += perTenant * len(f.views())
+	}
+	return n
+}
+
 func views() []view {
 	return []view{
 		kindCredit:  {"credit-configs", "", `{"operationCode":%q,"creditCost":%d%s}`, `"cost":`},

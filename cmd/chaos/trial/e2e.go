@@ -76,7 +76,7 @@ func EndToEnd(ctx context.Context, cfg Config, p Play) (*EndResult, error) {
 	}
 	finished := false
 	acts := p.acts(s)
-	most := time.Duration(len(acts))*(p.Quiet+p.Window+p.Settle) + p.Freeze + time.Duration(s.Nodes)*startTimeout
+	most := time.Duration(len(acts))*(p.Quiet+p.Window+p.Settle) + p.Freeze + time.Duration(s.Nodes)*(startTimeout+s.Leisure)
 	err = s.drive(ctx, most, func(ctx context.Context) error {
 		err := s.play(ctx, acts)
 		finished = err == nil && ctx.Err() == nil

@@ -123,12 +123,7 @@ func (r *EndResult) missed() (all []string) {
 		if s.Name == stepKill && s.Slowest > r.limit.Seconds() {
 			all = append(all, fmt.Sprintf("%s: a read took %.3f s, at most %s", s.Name, s.Slowest, r.Limit))
 		}
-		if first := r.Steps[0]; r.slower > 0 && s.P99 > r.slower*first.P99 {
-			all = append(all, fmt.Sprintf("%s: p99 %.1f ms, before %.1f ms: more than %.1f times", s.Name, 1e3*s.P99, 1e3*first.P99, r.slower))
-		}
-		if s.Dark > 0 && r.moved {
-			all = append(all, fmt.Sprintf("%s: %d tenants were without a subscriber", s.Name, s.Dark))
-		}
+		all = append(all, r.missedMoves(s)...)
 	}
 	return all
 }

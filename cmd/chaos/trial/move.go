@@ -10,29 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantry/tenantry/cmd/chaos/origin"
-	"github.com/tenantry/tenantry/cmd/chaos/world"
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
 )
-
-// Moves is what moved in a step from node to node.
-type Moves struct {
-	// Taken is how often a node took a tenant from another, HandedOver how often a node
-	// let go of one that its owners had taken; Entries and Bytes are what was taken.
-	Taken      float64 `json:"tenants_taken"`
-	HandedOver float64 `json:"tenants_handed_over"`
-	Entries    float64 `json:"entries_taken"`
-	Bytes      float64 `json:"bytes_taken"`
-	// CPU is what all nodes took, in seconds of a core.
-	CPU float64 `json:"cpu_seconds"`
-	// Lists and Items are what the origin was asked for, without what is never kept for
-	// long; Usual is what it would have been at the pace of the start.
-	Lists uint64  `json:"origin_lists"`
-	Items uint64  `json:"origin_items"`
-	Usual float64 `json:"origin_items_as_usual"`
-	// Dark is how many tenants were seen without any subscriber.
-	Dark int `json:"tenants_without_subscriber"`
-}
 
 // DefaultMove takes about two minutes.
 func DefaultMove() Play {
@@ -76,20 +56,21 @@ func (r *run) fill(ctx context.Context) error {
 // moves are the steps in which nodes come and go in order: one joins, another is
 // drained, and all are restarted, one after the other.
 func (s *stage) moves() []act {
+	return append(s.comesAndGoes(), act{stepRestart, "", s.Nodes, s.restartAll})
+}
+
+// comesAndGoes are the steps in which one node joins, and another is drained.
+func (s *stage) comesAndGoes() []act {
 	drained := s.world.Nodes()[1]
 	return []act{
 		s.starts(), s.adds(),
-		{stepDrain, drained.Name, s.Nodes, drained.Drain},
-		{stepRestart, "", s.Nodes, s.restartAll},
+		{stepDrain, drained.Name, s.Nodes, func(ctx context.Context) error { return s.drain(ctx, drained) }},
 	}
 }
 
 func (s *stage) restartAll(ctx context.Context) error {
 	for _, n := range s.world.Running() {
-		if err := s.figures.look(ctx, s); err != nil {
-			return err
-		}
-		if err := n.Drain(ctx); err != nil {
+		if err := s.drain(ctx, n); err != nil {
 			return err
 		}
 		if err := n.Start(ctx); err != nil {
@@ -102,94 +83,25 @@ func (s *stage) restartAll(ctx context.Context) error {
 	return nil
 }
 
-// figures adds up what nodes count, which begin anew with each start.
-type figures struct {
-	last  map[string]map[string]float64 // by node
-	sum   map[string]float64
-	asked uint64 // of the origin, when the step began
-	lists uint64
-	pace  float64 // of the items asked for in the first step, a second
-	dark  map[int]bool
-	stop  func()
+// slowdown says, of a step in which nodes come or go in order, how many times as long as
+// before reads took.
+func (r *EndResult) slowdown(s *Step) (times float64, ok bool) {
+	first := r.Steps[0]
+	if !r.moved || s == first || first.P99 == 0 {
+		return 0, false
+	}
+	return s.P99 / first.P99, true
 }
 
-// look adds what has come since the last look.
-func (f *figures) look(ctx context.Context, s *stage) error {
-	for _, n := range s.world.Running() {
-		m, err := n.Metrics(ctx)
-		if err != nil {
-			return err
-		}
-		for name, v := range m {
-			if before := f.last[n.Name][name]; v >= before {
-				v -= before
-			}
-			f.sum[name] += v
-		}
-		f.last[n.Name] = m
+// missedMoves returns what is missed of nodes that come and go in order.
+func (r *EndResult) missedMoves(s *Step) (all []string) {
+	if times, ok := r.slowdown(s); ok && r.slower > 0 && times > r.slower {
+		all = append(all, fmt.Sprintf("%s: p99 %.1f ms, before %.1f ms: more than %.1f times", s.Name, 1e3*s.P99, 1e3*r.Steps[0].P99, r.slower))
 	}
-	return nil
-}
-
-func (f *figures) begin(ctx context.Context, s *stage) error {
-	if f.last == nil {
-		f.last, f.sum = make(map[string]map[string]float64), make(map[string]float64)
+	if s.Dark > 0 && r.moved {
+		all = append(all, fmt.Sprintf("%s: %d tenants were without a subscriber", s.Name, s.Dark))
 	}
-	if err := f.look(ctx, s); err != nil {
-		return err
-	}
-	f.sum = make(map[string]float64)
-	f.asked, f.lists = s.origin.Kept(), s.origin.Lists()
-	watching, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	f.dark = make(map[int]bool)
-	go func() {
-		defer close(ended)
-		f.watch(watching, s)
-	}()
-	f.stop = func() { stop(); <-ended }
-	return nil
-}
-
-// watching is the time between two looks at the subscribers of all tenants.
-const watching = 500 * time.Millisecond
-
-// watch looks for tenants without subscribers.
-func (f *figures) watch(ctx context.Context, s *stage) {
-	channels := make([]string, s.Tenants)
-	for t := range channels {
-		channels[t] = origin.Channel(origin.Tenant(t))
-	}
-	for world.Pause(ctx, watching) {
-		got, err := s.world.Bus.PubSubNumSub(ctx, channels...).Result()
-		if err != nil {
-			return // ctx has ended, or the run fails
-		}
-		for t, name := range channels {
-			if got[name] == 0 {
-				f.dark[t] = true
-			}
-		}
-	}
-}
-
-func (f *figures) end(ctx context.Context, s *stage, step *Step) error {
-	f.stop()
-	if err := f.look(ctx, s); err != nil {
-		return err
-	}
-	step.Taken, step.HandedOver = f.sum[`tenantry_handoffs_total{outcome="imported"}`], f.sum[`tenantry_handoffs_total{outcome="handed_over"}`]
-	step.Entries, step.Bytes = f.sum[`tenantry_handoff_entries_total{direction="in"}`], f.sum[`tenantry_handoff_bytes_total{direction="in"}`]
-	step.CPU = f.sum["process_cpu_seconds_total"]
-	step.Lists = s.origin.Lists() - f.lists
-	step.Items = s.origin.Kept() - f.asked - step.Lists
-	step.Dark = len(f.dark)
-	now := s.log.Now()
-	if f.pace == 0 {
-		f.pace = float64(step.Items) / (now - step.begin).Seconds()
-	}
-	step.Usual = f.pace * (now - step.begin).Seconds()
-	return nil
+	return all
 }
 
 // printMoves writes what moved.
@@ -197,8 +109,13 @@ func (r *EndResult) printMoves(w io.Writer) {
 	if !r.moved {
 		return
 	}
-	fmt.Fprintln(w, "\nstep\ttenants taken\thanded over\tentries taken\tMB\tCPU\torigin: lists\titems\tas usual\twithout a subscriber\t")
+	fmt.Fprintln(w, "\nstep\ttenants taken\thanded over\tin vain\tentries taken\tMB\temptied after\tCPU\torigin: lists\titems\tas usual\tp99 / before\tfewest subscribers\twithout any\t")
 	for _, s := range r.Steps {
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f s\t%d\t%d\t%.0f\t%d\t\n", s.Name, s.Taken, s.HandedOver, s.Entries, s.Bytes/1e6, s.CPU, s.Lists, s.Items, s.Usual, s.Dark)
+		slowdown := ""
+		if times, ok := r.slowdown(s); ok {
+			slowdown = fmt.Sprintf("%.1f", times)
+		}
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f s\t%.1f s\t%d\t%d\t%.0f\t%s\t%d\t%d\t\n", s.Name, s.Taken, s.HandedOver, s.InVain,
+			s.Entries, s.Bytes/1e6, s.Emptied, s.CPU, s.Lists, s.Items, s.Usual, slowdown, s.Fewest, s.Dark)
 	}
 }

@@ -9,7 +9,8 @@ import (
 // Mutation is a rule that a node built with the tag "mutation" can be made to
 // break, and what brings that to light within seconds.
 type Mutation struct {
-	// Name is what CHAOS_MUTATION asks for, Rule the rule in the design's words.
+	// Name is what CHAOS_MUTATION asks for, or that and what brings it to light; Rule the
+	// rule in the design's words.
 	Name, Rule string
 	faults     []string
 	adjust     func(*Config)
@@ -31,6 +32,10 @@ const long = 40 * time.Second
 // Mutations returns all of them.
 func Mutations() []Mutation {
 	few := func(c *Config) { c.Tenants, c.Hot = 6, 3 }
+	handing := func(c *Config) {
+		c.Nodes, c.Hold, c.Quiet, c.Tenants, c.Hot, c.Writes = 2, 1600*time.Millisecond, 100*time.Millisecond, 30, 30, 300
+		c.For = long
+	}
 	return []Mutation{
 		{"proof", "C0: FRESH needs a recent proof", []string{"node-stop"}, func(c *Config) { c.Tenants, c.Hot, c.For, c.Hold = 6, 6, long, 900*time.Millisecond }},
 		{"subscribe", "C1: no generation before the channels are confirmed", []string{"bus-cut", "bus-silent"}, func(c *Config) { c.For, c.Writes, c.Hold = long, 100, 800*time.Millisecond }},
@@ -48,9 +53,10 @@ func Mutations() []Mutation {
 			c.Concurrency = 256
 			c.For = long
 		}},
-		{"fence", "C7: what is handed over is from after everything that was published before", []string{"node-join-late"}, func(c *Config) {
-			c.Nodes, c.Hold, c.Quiet, c.Tenants, c.Hot, c.Writes = 2, 1600*time.Millisecond, 100*time.Millisecond, 30, 30, 300
-			c.For = long
+		{"fence", "C7: what is handed over is from after everything that was published before", []string{"node-join-late"}, handing},
+		{"marks-handoff", "C2: an event leaves a mark for what is being handed over", []string{"node-join-late"}, func(c *Config) {
+			handing(c)
+			c.Mutation, c.Tenants, c.Hot, c.Writes, c.Readers = "marks", 120, 120, 400, 64
 		}},
 		{"completeness", "C10: an event for an absent key leaves a stub", nil, func(c *Config) {
 			c.Calm, c.Turnover, c.TTL, c.Writes, c.For = true, true, 6*time.Second, 120, long

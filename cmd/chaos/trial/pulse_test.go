@@ -75,3 +75,26 @@ func TestStruck(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asked a node before it closed must be answered.
+func TestClosed(t *testing.T) {
+	log := history.NewLog(nil)
+	open := log.Closed(1, 10*time.Second)
+	for _, c := range []struct {
+		sent, done history.Time
+		want       bool
+	}{
+		{9 * time.Second, 9500 * time.Millisecond, false},
+		{9 * time.Second, 10500 * time.Millisecond, false},
+		{9990 * time.Millisecond, 10 * time.Second, true}, // it was on its way
+		{11 * time.Second, 11 * time.Second, true},
+	} {
+		if got := log.Struck(&history.Read{Node: 1, Sent: c.sent, Done: c.done}); got != c.want {
+			t.Errorf("%v to %v: struck %v, want %v", c.sent, c.done, got, c.want)
+		}
+	}
+	open()
+	if log.Struck(&history.Read{Node: 1, Sent: 11 * time.Second, Done: 11 * time.Second}) {
+		t.Error("struck after it is open again")
+	}
+}

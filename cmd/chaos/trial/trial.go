@@ -48,6 +48,9 @@ type Config struct {
 	// Concurrency is how many reads of the origin the node may have in flight, in
 	// all and for a tenant; 0: as it is by default.
 	Concurrency int
+	// Leisure is the nodes' cluster.warm_timeout and drain_timeout; 0: as they are by
+	// default.
+	Leisure time.Duration
 	// Faults are the types to bring; none: all.
 	Faults []string
 	// Hold is about how long a fault lasts, Quiet the time between two.
@@ -120,7 +123,7 @@ func begin(ctx context.Context, cfg Config) (*run, error) {
 	r.world, err = world.New(ctx, world.Config{
 		Binary: cfg.Binary, Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
 		Heartbeat: cfg.Heartbeat, ProofTTL: cfg.ProofTTL, Bound: cfg.Bound,
-		Resyncs: cfg.Resyncs, Concurrency: cfg.Concurrency, Nodes: cfg.Nodes, Net: cfg.Net,
+		Resyncs: cfg.Resyncs, Concurrency: cfg.Concurrency, Leisure: cfg.Leisure, Nodes: cfg.Nodes, Net: cfg.Net,
 	})
 	if err != nil {
 		r.world.Close()

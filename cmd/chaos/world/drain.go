@@ -3,24 +3,25 @@ package world
 import (
 	"context"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 )
 
 const (
 	// balancing is how often a load balancer looks whether a node is ready.
 	balancing = 100 * time.Millisecond
-	// notice is how long after it is not ready a node must still answer: the least that
-	// it says it lingers, less a little.
-	notice = 1500 * time.Millisecond
-	// drainTimeout is more than a node takes at most.
+	// knocking is how often it is seen whether a node that is not still listens.
+	knocking = 10 * time.Millisecond
+	// drainTimeout is more than a node takes at most, by default or beside its Leisure.
 	drainTimeout = 40 * time.Second
 )
 
 // Drain has the node leave in order, and returns when its process has ended. Clients
-// turn away from it when it is no longer ready, as a load balancer has them do; until a
-// while after that every request must be answered.
+// turn away from it when it is no longer ready, as a load balancer has them do; but
+// for as long as it listens every request must be answered.
 func (n *Node) Drain(ctx context.Context) error {
-	leaving, stop := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	leaving, stop := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout+n.world.cfg.Leisure)
 	defer stop()
 	noticed := make(chan struct{})
 	noticing, enough := context.WithCancel(leaving)
@@ -33,7 +34,7 @@ func (n *Node) Drain(ctx context.Context) error {
 	<-noticed
 	n.leave()
 	if err != nil {
-		return fmt.Errorf("%s did not end in order: %w; see its log", n.Name, err)
+		return fmt.Errorf("%s did not end in order: %w; its log ends with\n%s", n.Name, err, n.process.tail())
 	}
 	return nil
 }
@@ -42,15 +43,25 @@ func (n *Node) Drain(ctx context.Context) error {
 // give one.
 func (n *Node) Withdraw() { n.leave() }
 
-// turnAway notes that the node is not ready, and when it need not answer any longer.
+// turnAway notes that the node is not ready, and since when it has not listened.
 func (n *Node) turnAway(ctx context.Context) {
 	for n.Ready(ctx) {
 		if !Pause(ctx, balancing) {
-			return
+			return // it ended, and was ready
 		}
 	}
 	n.out.Store(true)
-	if Pause(ctx, notice) {
-		n.leave()
+	var dialer net.Dialer
+	for last := n.world.cfg.Log.Now(); ; {
+		now := n.world.cfg.Log.Now()
+		c, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(n.URL, "http://"))
+		if err == nil {
+			last = now
+			_ = c.Close()
+		}
+		if err != nil || !Pause(ctx, knocking) {
+			n.closed(last)
+			return
+		}
 	}
 }

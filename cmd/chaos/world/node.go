@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tenantry/tenantry/cmd/chaos/history"
 	"github.com/tenantry/tenantry/cmd/chaos/proxy"
 )
 
@@ -136,9 +137,13 @@ func (n *Node) membership(others []*Node) string {
 		}
 	}
 	rpc, gossip := n.reached()
+	leisure := ""
+	if d := n.world.cfg.Leisure; d > 0 {
+		leisure = fmt.Sprintf(", warm_timeout: %v, drain_timeout: %v", d, d)
+	}
 	return fmt.Sprintf(`advertise: {rpc: "%s", gossip: "%s"}
-cluster: {label: "%s", join: ["%s"], expect: %d, rejoin_interval: 5s, peer_secret: between-nodes}
-`, rpc, gossip, n.world.label, strings.Join(join, `", "`), n.world.cfg.Nodes)
+cluster: {label: "%s", join: ["%s"], expect: %d, rejoin_interval: 5s, peer_secret: between-nodes%s}
+`, rpc, gossip, n.world.label, strings.Join(join, `", "`), n.world.cfg.Nodes, leisure)
 }
 
 // Serving says that the node is neither killed nor stopped: a load balancer that
@@ -164,11 +169,11 @@ func (n *Node) Start(ctx context.Context) error {
 }
 
 func (n *Node) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(readyTimeout, n.world.cfg.Leisure+startTimeout))
 	defer cancel()
 	for !n.Ready(ctx) {
 		if !Pause(ctx, pollInterval) {
-			return fmt.Errorf("%s is not ready within %v", n.Name, readyTimeout)
+			return fmt.Errorf("%s is not ready in time", n.Name)
 		}
 	}
 	return nil
@@ -202,6 +207,13 @@ func (n *Node) leave() {
 		n.back = n.world.cfg.Log.Out(n.Number)
 	}
 	n.out.Store(true)
+}
+
+// closed notes that the node takes no requests since a time, but answers what it took.
+func (n *Node) closed(since history.Time) {
+	if n.back == nil {
+		n.back = n.world.cfg.Log.Closed(n.Number, since)
+	}
 }
 
 func (n *Node) serve() {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -71,6 +72,19 @@ func (p *process) end(ctx context.Context) error {
 	p.pid.Store(0)
 	p.cmd = nil
 	return err
+}
+
+// tailLines is how many lines of a log are told.
+const tailLines = 20
+
+// tail returns the end of its log.
+func (p *process) tail() string {
+	all, err := os.ReadFile(filepath.Join(p.dir, p.log))
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.SplitAfter(string(all), "\n")
+	return strings.Join(lines[max(0, len(lines)-tailLines):], "")
 }
 
 func (p *process) signal(s syscall.Signal) {

@@ -19,7 +19,7 @@ import (
 	"github.com/tenantry/tenantry/cmd/chaos/origin"
 )
 
-// Config says how a world is made. Every field is required but the last five.
+// Config says how a world is made. Every field is required but the last six.
 type Config struct {
 	// Binary is the nodes'.
 	Binary string
@@ -35,6 +35,9 @@ type Config struct {
 	// Concurrency is how many reads of the origin a node may have in flight, in
 	// all and for a tenant; 0: as it is by default.
 	Concurrency int
+	// Leisure is the nodes' cluster.warm_timeout and drain_timeout; 0: as they are by
+	// default.
+	Leisure time.Duration
 	// Mutation is the rule that the nodes are to break; empty: none.
 	Mutation string
 	// Nodes is how many there are; 0: one, which is alone.
