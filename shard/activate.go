@@ -43,7 +43,7 @@ func (n *Node) activateHeard(name string, idle time.Duration) *tenant {
 // admit takes a place among the active tenants. There is none once Run ends:
 // it lets go of those that were stored before.
 func (n *Node) admit(name string, allow func() bool) bool {
-	if n.draining.Load() || !n.view.Load().holds(name) || n.strangers.has(name) {
+	if n.draining.Load() || !n.knowsOthers() || !n.view.Load().holds(name) || n.strangers.has(name) {
 		return false
 	}
 	if n.active.Add(1) > n.limit && !n.preload[name] || !n.preload[name] && !allow() {

@@ -228,20 +228,20 @@ func (n *Node) tell(ctx context.Context, to Peer, tenants []*tenant) error {
 // Hear takes the word of another owner that tenants are active there: those that
 // are owned here are activated, and are as idle as there.
 func (n *Node) Hear(list []Activity) {
-	v, now := n.view.Load(), n.Now()
+	v, met := n.view.Load(), n.knowsOthers()
 	var early []Activity
 	for _, a := range list {
 		switch {
 		case a.Idle >= n.idleTimeout:
-		case v.holds(a.Tenant):
+		case met && v.holds(a.Tenant):
 			n.hear(a)
 		default:
 			early = append(early, a)
 		}
 	}
-	n.sharing.early.add(early, now)
-	if n.view.Load() != v {
-		n.hearEarly() // the next ring came meanwhile, and found none of them
+	n.sharing.early.add(early, n.Now())
+	if n.view.Load() != v || !met && n.knowsOthers() {
+		n.hearEarly() // what makes them count came meanwhile, and found none of them
 	}
 }
 

@@ -170,6 +170,8 @@ func (s sender) reach(ctx context.Context, to Peer) (*Node, error) {
 	case way < 0:
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case way == 0:
+		return node, ctx.Err()
 	}
 	select {
 	case <-time.After(way):
@@ -268,6 +270,7 @@ func newCrew(t *testing.T, settings ring.Settings) *crew {
 func (c *crew) add(p Peer, cfg Config) *hand {
 	h := &hand{rig: newRig(c.T, cfg), peer: p, members: newFakeMembers()}
 	h.node.Join(Cluster{Self: p.Name, Members: h.members, Rings: c.rings, Colleagues: sender{c.mates, p.Name}})
+	h.node.met.Store(true)
 	c.mates.mu.Lock()
 	defer c.mates.mu.Unlock()
 	c.mates.nodes[p.ID] = h.node

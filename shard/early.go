@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// early are words about tenants that this node does not own. Who told may have seen a
-// change of the members a little earlier: they count if this node's next ring gives it
-// the tenant.
+// early are words about tenants that this node does not own, or, before it knows the
+// others, may not. Who told may have seen a change of the members a little earlier: they
+// count if this node's next ring gives it the tenant.
 type early struct {
 	mu    sync.Mutex
 	words map[string]earlyWord

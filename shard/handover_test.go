@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -80,36 +79,7 @@ func (c *crew) wantKept(tenants []string, before []*hand, members ...*hand) {
 
 // A node that joins is warm before it is in the ring, and nothing of it comes from the
 // origin. The nodes that own less then let go of it, and no tenant is without a live
-// owner at any time.
-func TestAJoinCostsTheOriginNothing(t *testing.T) {
-	crewInBubble(t, 4, Config{}, func(c *crew) {
-		old, joins := c.hands[:3], c.hands[3]
-		c.become(joins)
-		c.wait(time.Second)
-		tenants := names(200)
-		c.settle(tenants, old...)
-		reads, _ := c.asked()
-		joins.node.Warm(c.Context(), 10*time.Second)
-		for _, tenant := range tenants {
-			if owned := slices.Contains(c.owners(tenant, c.hands...), "n4"); owned != (joins.node.State(tenant) == Live) {
-				c.Fatalf("%s is %s on who joins, which will own it: %v", tenant, joins.node.State(tenant), owned)
-			}
-		}
-		if !joins.node.MayOwn() || joins.node.Within() {
-			t.Error("it is warm, and may not own")
-		}
-		c.become()
-		for begun := time.Now(); time.Since(begun) < 3*time.Second; c.wait(20 * time.Millisecond) {
-			c.liveSomewhere(tenants)
-		}
-		c.heldByOwners(tenants, c.hands...)
-		c.wantKept(tenants, old, c.hands...)
-		if again, lists := c.asked(); again != reads || lists > 0 {
-			t.Errorf("the origin was asked for %d items and %d lists", again-reads, lists)
-		}
-	})
-}
-
+// A node warms what it is going to own also if it has just found the others, and its
 // A node that leaves hands over all it has, also what it alone has read, and is done
 // when every tenant is live on its owners.
 func TestALeaveCostsTheOriginNothing(t *testing.T) {
@@ -200,25 +170,6 @@ func (c *crew) each(do func(h *hand)) {
 	for _, h := range c.hands {
 		do(h)
 	}
-}
-
-// A join needs no origin.
-func TestAJoinWhileTheOriginIsDown(t *testing.T) {
-	crewInBubble(t, 3, Config{}, func(c *crew) {
-		old, joins := c.hands[:2], c.hands[2]
-		c.become(joins)
-		c.wait(time.Second)
-		tenants := names(50)
-		c.settle(tenants, old...)
-		for _, kind := range []string{"", "cost", "role"} {
-			joins.origin.fail(kind, errDown)
-		}
-		joins.node.Warm(c.Context(), 10*time.Second)
-		c.become()
-		c.wait(3 * time.Second)
-		c.heldByOwners(tenants, c.hands...)
-		c.wantKept(tenants, old, c.hands...)
-	})
 }
 
 // A word that is lost leaks no subscription, and loses no tenant: an owner that cannot
@@ -369,30 +320,5 @@ func TestPeek(t *testing.T) {
 			peek(d, "a")
 		}
 		r.wantState("t", Cold)
-	})
-}
-
-// A node that ends while it warms ends.
-func TestWarmEnds(t *testing.T) {
-	crewInBubble(t, 3, Config{}, func(c *crew) {
-		old, joins := c.hands[:2], c.hands[2]
-		c.become(joins)
-		c.wait(time.Second)
-		c.settle(names(20), old...)
-		for _, h := range old {
-			c.mates.delay(h.peer.ID, -1)
-		}
-		ctx, cancel := context.WithTimeout(c.Context(), time.Second)
-		defer cancel()
-		begun := time.Now()
-		joins.node.Warm(ctx, time.Minute)
-		if took := time.Since(begun); took > 1100*time.Millisecond {
-			t.Errorf("took %v", took)
-		}
-		begun = time.Now()
-		joins.node.Warm(c.Context(), 5*time.Second)
-		if took := time.Since(begun); took > 5100*time.Millisecond || !joins.node.MayOwn() {
-			t.Errorf("took %v", took)
-		}
 	})
 }

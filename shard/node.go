@@ -90,6 +90,7 @@ type Node struct {
 	strayed     chan struct{} // capacity 1: the ring is another
 	arrivals    *rate.Limiter
 	exports     chan struct{} // held by each export
+	met         atomic.Bool   // the members were known once
 	warm        atomic.Bool   // what it is going to own is live
 
 	tenants   *xsync.Map[string, *tenant]
@@ -229,6 +230,9 @@ func (n *Node) Recall(tenant, kind, key string, o cache.ReadOptions) (a cache.An
 func (n *Node) tenant(name string) *tenant {
 	if t, ok := n.tenants.Load(name); ok {
 		return t
+	}
+	if !n.knowsOthers() {
+		n.Hear([]Activity{{Tenant: name}})
 	}
 	t := n.activate(name)
 	if t != nil && n.cluster != nil {

@@ -13,28 +13,53 @@ import (
 const warmPoll = 20 * time.Millisecond
 
 // Warm activates the tenants that this node will own once it is in the ring, and
-// returns when they are live: from then on [Node.MayOwn]. It waits for the bus as
-// long as that takes, and then at most for the given time; the rest is loaded while
-// the node serves. A node without others has nothing to wait for.
+// returns when they are live: from then on [Node.MayOwn]. It is called when the cluster
+// has formed; until then nothing is activated. It waits for the bus as long as that
+// takes, and then at most for the given time; the rest is loaded while the node serves.
+// A node without others has nothing to wait for.
 func (n *Node) Warm(ctx context.Context, atMost time.Duration) {
+	n.meet(ctx)
 	if !n.awaitBus(ctx) {
 		return
 	}
 	defer n.warm.Store(true)
-	if n.cluster == nil {
+	v := n.view.Load()
+	if v.next == nil {
 		return
 	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	v := n.view.Load()
-	if v.next == nil {
-		return
-	}
 	coming := n.hearAll(ctx, v)
 	total := len(coming)
 	left := awaitLive(ctx, coming)
 	n.log.Info("ready to own tenants", "warm", total-left, "not_yet", left, "took", time.Since(began).Round(time.Millisecond))
+}
+
+// meet returns when the ring is that of the members as they are: it follows them after
+// a while. What others own need not be activated here, then.
+func (n *Node) meet(ctx context.Context) {
+	if n.cluster == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, ringPatience+ringQuiet)
+	defer cancel()
+	poll(ctx, n.seesMembers)
+	n.met.Store(true)
+	n.hearEarly()
+}
+
+// knowsOthers reports whether it is known who the others are, so that the ring says
+// what this node owns. It stays.
+func (n *Node) knowsOthers() bool { return n.cluster == nil || n.met.Load() }
+
+// seesMembers reports whether the ring is that of the members as they are now.
+func (n *Node) seesMembers() bool {
+	v := n.view.Load()
+	return !slices.ContainsFunc(n.cluster.Members.Alive(), func(p Peer) bool {
+		seen, ok := v.alive[p.ID]
+		return p.Name != n.cluster.Self && (!ok || seen.Ready != p.Ready)
+	})
 }
 
 // awaitBus returns when the bus has been live on every connection; false: ctx has

@@ -171,14 +171,26 @@ func (n *Node) tell(ctx context.Context) error {
 }
 
 // warm warms the tenants that this node is going to own, once it is known who the
-// others are.
+// others are, and that none of them has its name.
 func (n *Node) warm(ctx context.Context) error {
 	select {
 	case <-n.cluster.Formed():
-		n.shard.Warm(ctx, n.bounds.warm)
 	case <-ctx.Done():
+		return nil
 	}
-	return nil
+	ticker := time.NewTicker(tellInterval)
+	defer ticker.Stop()
+	for {
+		if _, taken := n.cluster.NameTaken(); !taken {
+			n.shard.Warm(ctx, n.bounds.warm)
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // state returns what this node is up to. One whose name is another's owns nothing: to
