@@ -3,6 +3,8 @@ package shard
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"github.com/tenantry/tenantry/cache"
 )
@@ -15,6 +17,9 @@ const (
 	// maxExports bounds the tenants that are handed over at the same time; others
 	// wait. Each takes the memory of a page or two, and the time of reads.
 	maxExports = 4
+	// exportPatience is how long a receiver may take for a part of an export before others
+	// get its place: it may be frozen.
+	exportPatience = 2 * time.Second
 	// fenceTries is how often a fence is begun anew because of a doubt.
 	fenceTries = 3
 )
@@ -43,12 +48,11 @@ type Receiver interface {
 // wanted, behind a fence that begins now (C7). Entries come in pages of about so many
 // bytes. Errors: [ErrNotHeld], those of to, and that of ctx.
 func (n *Node) Export(ctx context.Context, tenant string, wanted []Definition, pageBytes int, to Receiver) (end cache.End, err error) {
-	select {
-	case n.exports <- struct{}{}:
-		defer func() { <-n.exports }()
-	case <-ctx.Done():
-		return end, ctx.Err()
+	place, err := n.exportPlace(ctx)
+	if err != nil {
+		return end, err
 	}
+	defer place.leave()
 	t, ok := n.tenants.Load(tenant)
 	if !ok {
 		return end, ErrNotHeld
@@ -58,7 +62,7 @@ func (n *Node) Export(ctx context.Context, tenant string, wanted []Definition, p
 		return end, err
 	}
 	kinds := n.defined(wanted)
-	if err := to.Begin(kinds); err != nil {
+	if err := place.wait(func() error { return to.Begin(kinds) }); err != nil {
 		return end, err
 	}
 	end, err = t.cache.Export(kinds, generation, pageBytes, func(k *cache.Kind, entries []cache.Handed) error {
@@ -66,12 +70,30 @@ func (n *Node) Export(ctx context.Context, tenant string, wanted []Definition, p
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return to.Page(k, entries)
+		return place.wait(func() error { return to.Page(k, entries) })
 	})
 	if errors.Is(err, cache.ErrClosed) {
 		err = ErrNotHeld
 	}
 	return end, err
+}
+
+// place is that of an export among those at the same time.
+type place struct{ leave func() }
+
+func (n *Node) exportPlace(ctx context.Context) (place, error) {
+	select {
+	case n.exports <- struct{}{}:
+		return place{sync.OnceFunc(func() { <-n.exports })}, nil
+	case <-ctx.Done():
+		return place{}, ctx.Err()
+	}
+}
+
+// wait waits for the receiver, and leaves the place if that takes too long.
+func (p place) wait(send func() error) error {
+	defer time.AfterFunc(exportPatience, p.leave).Stop()
+	return send()
 }
 
 // fence returns the generation in which everything that was published before the call

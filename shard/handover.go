@@ -17,8 +17,8 @@ const (
 	// askAtOnce is how many strays are handed over at the same time, the most read
 	// first.
 	askAtOnce = 200
-	// parting is how long a stray is held for want of an owner that takes it: one over
-	// its limits, say.
+	// parting is how long owners are asked to take a stray, before it is let go of
+	// untaken: one may be over its limits, say.
 	parting = 30 * time.Second
 )
 
@@ -45,8 +45,14 @@ func (n *Node) handOver(ctx context.Context) error {
 
 // strays returns the tenants that only others own, those first that are read most.
 func (n *Node) strays() []*tenant {
-	v, now := n.view.Load(), n.Now()
-	return slices.DeleteFunc(n.held(), func(t *tenant) bool { return !t.strays(now, v.holds(t.name)) })
+	v := n.view.Load()
+	return slices.DeleteFunc(n.held(), func(t *tenant) bool {
+		owned := v.holds(t.name)
+		if owned {
+			t.stays()
+		}
+		return owned
+	})
 }
 
 // part asks about the first strays, lets go of those that have been taken over, and
@@ -55,14 +61,14 @@ func (n *Node) part(ctx context.Context, strays []*tenant) []*tenant {
 	v := n.view.Load()
 	asked := strays[:min(len(strays), askAtOnce)]
 	taken := n.takers(ctx, v, asked)
-	now := n.Now()
-	return slices.DeleteFunc(strays, func(t *tenant) bool {
+	now, others := n.Now(), strays[len(asked):]
+	asked = slices.DeleteFunc(asked, func(t *tenant) bool {
 		switch owners := len(v.others(t.name)); {
 		case v.holds(t.name) || !n.holdsNow(t):
 			return true
 		case owners > 0 && taken[t] >= owners:
 			n.metrics.handoff(outcomeHandedOver)
-		case t.strayFor(now) >= parting:
+		case t.asking(now) >= parting:
 			n.metrics.handoff(outcomeGivenUp)
 		default:
 			return false
@@ -70,6 +76,7 @@ func (n *Node) part(ctx context.Context, strays []*tenant) []*tenant {
 		n.letGo(t)
 		return true
 	})
+	return append(asked, others...)
 }
 
 // holdsNow reports whether an activation has not ended.

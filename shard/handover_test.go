@@ -218,6 +218,32 @@ func TestAnOwnerThatNeverTakes(t *testing.T) {
 	})
 }
 
+// However long it takes to hand over all a node has, nothing is given up for that.
+func TestALongLeaveGivesNothingUp(t *testing.T) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
+		leaves, rest := c.hands[0], c.hands[1:]
+		c.wait(time.Second)
+		tenants := names(600)
+		c.settle(tenants, c.hands...)
+		c.asked()
+		for _, h := range c.hands {
+			c.mates.delay(h.peer.ID, 150*time.Millisecond)
+		}
+		leaves.node.Drain()
+		c.become(leaves)
+		if took := c.within(5*time.Minute, "handed over", leaves.node.HandedOver); took < parting+time.Second {
+			t.Fatalf("%v is not long", took)
+		}
+		if !c.liveOnOwners(tenants, rest...) {
+			t.Error("done, and a tenant is not live on an owner")
+		}
+		c.heldByOwners(tenants, rest...)
+		if _, lists := c.asked(); lists > 0 {
+			t.Errorf("the origin was asked for %d lists", lists)
+		}
+	})
+}
+
 // A node's reconnect costs the origin nothing where its co-owners are well.
 func TestAReconnectCostsTheOriginNothing(t *testing.T) {
 	crewInBubble(t, 3, Config{ResyncPerSecond: 100_000}, func(c *crew) {

@@ -7,7 +7,7 @@ import (
 
 // move is what is known of a tenant that moves from node to node.
 type move struct {
-	strayed time.Duration // since when this node owns it no longer; 0: it does
+	asked time.Duration // since when its owners are asked to take it over; 0: they are not
 	// taken are the IDs of those that were asked for their entries, under the ring of
 	// which the audience is.
 	taken    []string
@@ -22,24 +22,25 @@ func (t *tenant) moving() *move {
 	return t.move
 }
 
-// strays notes whether this node owns the tenant, and returns whether it does not.
-func (t *tenant) strays(now time.Duration, owned bool) bool {
+// stays notes that this node owns the tenant.
+func (t *tenant) stays() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case owned && t.move != nil:
-		t.move.strayed = 0
-	case !owned && t.moving().strayed == 0:
-		t.move.strayed = now
+	if t.move != nil {
+		t.move.asked = 0
 	}
-	return !owned
 }
 
-// strayFor returns for how long this node has not owned a stray.
-func (t *tenant) strayFor(now time.Duration) time.Duration {
+// asking notes that the owners of a stray are asked to take it over, and returns since
+// how long they have been.
+func (t *tenant) asking(now time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return now - t.moving().strayed
+	m := t.moving()
+	if m.asked == 0 {
+		m.asked = now
+	}
+	return now - m.asked
 }
 
 // takeOver notes that another node holds the tenant, and returns where it is as far
