@@ -14,6 +14,8 @@ ARGS ?=
 # How many times as long as before reads may take while nodes come and go, at the 99th
 # percentile; 0: however long, where others use the machine too.
 SLOWER ?= 3
+# The version before this one, which nodes are upgraded from: a tag, or a commit.
+PREVIOUS ?= 8d72043
 # Which benchmarks.
 BENCH ?= .
 # How long each fuzz target runs.
@@ -102,6 +104,12 @@ e2e: build ## Have nodes of a cluster of five break, then come and go in order, 
 	go run ./cmd/chaos e2e --binary bin/tenantry $(ARGS)
 	go run ./cmd/chaos move --binary bin/tenantry --slower $(SLOWER) $(ARGS)
 
+.PHONY: upgrade
+upgrade: build ## Upgrade nodes from the version before and go back, under traffic (PREVIOUS=v1.2.3)
+	@bash .ci/prepare-tests
+	@bash .ci/build-previous $(PREVIOUS) bin/tenantry-previous
+	go run ./cmd/chaos upgrade --previous bin/tenantry-previous --binary bin/tenantry $(ARGS)
+
 .PHONY: handoff
 handoff: build ## Measure what it takes to hand over 1,000 and 10,000 tenants (ARGS='--tenants 1000')
 	@bash .ci/prepare-tests
@@ -122,4 +130,4 @@ demo: build ## Run everything in one process, with requests to copy (ARGS='--hel
 	./bin/tenantry demo $(ARGS)
 
 .PHONY: ci
-ci: lint check-generate build fuzz test clients e2e ## What CI runs: all of the checks
+ci: lint check-generate build fuzz test clients e2e upgrade ## What CI runs: all of the checks

@@ -108,7 +108,7 @@ Of several nodes: ` + strings.Join(nemesis.Names(several)[len(nemesis.Names(1)):
 	f.DurationVar(&cfg.Quiet, "quiet", cfg.Quiet, "the time between two")
 	f.IntVar(&cfg.Nodes, "nodes", 1, "how many nodes; several are a cluster")
 	f.BoolVar(&cfg.Overlap, "overlap", false, "bring faults of node, bus and origin at the same time")
-	c.AddCommand(mutationsCommand(), soakCommand(), recoveryCommand(), wakeCommand(), e2eCommand(), moveCommand(), handoffCommand(), splitCommand(), scaleCommand())
+	c.AddCommand(mutationsCommand(), soakCommand(), recoveryCommand(), wakeCommand(), e2eCommand(), moveCommand(), upgradeCommand(), handoffCommand(), splitCommand(), scaleCommand())
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tenantry/tenantry/cmd/chaos/trial"
 )
@@ -25,15 +26,26 @@ subscribers than it should have once all is quiet.`,
 		Example: "  chaos move\n  chaos move --nodes 3 --tenants 200 --quiet 5s -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if cfg.Nodes < several {
-				return errors.New("--nodes: at least 2")
-			}
-			return judged(c, cfg, keep, output, errNotWhole, func(ctx context.Context, cfg trial.Config) (*trial.EndResult, error) {
-				return trial.EndToEnd(ctx, cfg, play)
-			})
+			return move(c, cfg, play, keep, output)
 		},
 	}
 	f := c.Flags()
+	moveFlags(f, &cfg, &play)
+	outputFlags(f, &keep, &output)
+	return c
+}
+
+// move runs a play in which nodes come and go in order.
+func move(c *cobra.Command, cfg trial.Config, play trial.Play, keep, output string) error {
+	if cfg.Nodes < several {
+		return errors.New("--nodes: at least 2")
+	}
+	return judged(c, cfg, keep, output, errNotWhole, func(ctx context.Context, cfg trial.Config) (*trial.EndResult, error) {
+		return trial.EndToEnd(ctx, cfg, play)
+	})
+}
+
+func moveFlags(f *pflag.FlagSet, cfg *trial.Config, play *trial.Play) {
 	f.IntVar(&cfg.Nodes, "nodes", cfg.Nodes, "how many nodes there are at first")
 	f.IntVar(&cfg.Tenants, "tenants", cfg.Tenants, "how many tenants")
 	f.IntVar(&cfg.Items, "items", cfg.Items, "how many items of each of five families a tenant has")
@@ -41,7 +53,5 @@ subscribers than it should have once all is quiet.`,
 	f.DurationVar(&play.Quiet, "quiet", play.Quiet, "how long nothing happens after each step")
 	f.DurationVar(&play.Settle, "settle", play.Settle, "the most until every channel has its subscribers")
 	f.Float64Var(&play.Slower, "slower", play.Slower, "how many times the p99 of the start that of a step may be; 0: any")
-	loadFlags(f, &cfg)
-	outputFlags(f, &keep, &output)
-	return c
+	loadFlags(f, cfg)
 }

@@ -50,11 +50,13 @@ func judged[V verdict](c *cobra.Command, cfg trial.Config, keep, output string, 
 
 // absolute makes the paths good in any folder, and the folder exist.
 func absolute(cfg *trial.Config) (err error) {
-	if cfg.Binary, err = filepath.Abs(cfg.Binary); err != nil {
-		return err
-	}
-	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
-		return err
+	for _, path := range []*string{&cfg.Binary, &cfg.Previous, &cfg.Dir} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
 	}
 	return os.MkdirAll(cfg.Dir, 0o700)
 }

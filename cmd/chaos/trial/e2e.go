@@ -160,6 +160,9 @@ const (
 	stepFreeze  = "freeze"
 	stepDrain   = "drain"
 	stepRestart = "restart all"
+	// Every node is restarted as another version.
+	stepUpgrade   = "upgrade"
+	stepDowngrade = "go back"
 )
 
 // act is a step as it is to be done, after which there are so many members.

@@ -22,6 +22,22 @@ func DefaultMove() Play {
 	}
 }
 
+// DefaultUpgrade takes about a minute.
+func DefaultUpgrade() Play {
+	return Play{
+		Quiet: 3 * time.Second, Window: 3 * time.Second, Settle: 60 * time.Second, Slowest: time.Second, inOrder: true,
+		acts: (*stage).upgrades,
+	}
+}
+
+// Upgrading returns the run in which three nodes with 300 active tenants are upgraded
+// from a previous binary.
+func Upgrading(seed uint64, previous, binary, dir string) Config {
+	cfg := Moving(seed, binary, dir)
+	cfg.Previous, cfg.Nodes, cfg.Tenants = previous, 3, 300
+	return cfg
+}
+
 // Moving returns the run in which nodes come and go in order: five of them, with 2,000
 // active tenants of about 100 entries.
 func Moving(seed uint64, binary, dir string) Config {
@@ -68,11 +84,24 @@ func (s *stage) comesAndGoes() []act {
 	}
 }
 
-func (s *stage) restartAll(ctx context.Context) error {
+// upgrades are the steps in which all nodes are restarted as another version, one after
+// the other, and then as the one before again.
+func (s *stage) upgrades() []act {
+	return []act{
+		s.starts(),
+		{stepUpgrade, "", s.Nodes, func(ctx context.Context) error { return s.restartAs(ctx, s.Binary) }},
+		{stepDowngrade, "", s.Nodes, func(ctx context.Context) error { return s.restartAs(ctx, s.Previous) }},
+	}
+}
+
+func (s *stage) restartAll(ctx context.Context) error { return s.restartAs(ctx, s.Binary) }
+
+func (s *stage) restartAs(ctx context.Context, binary string) error {
 	for _, n := range s.world.Running() {
 		if err := s.drain(ctx, n); err != nil {
 			return err
 		}
+		n.Use(binary)
 		if err := n.Start(ctx); err != nil {
 			return err
 		}

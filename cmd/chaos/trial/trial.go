@@ -67,6 +67,8 @@ type Config struct {
 	Overlap bool
 	// Mutation is the rule that the nodes are to break; empty: none.
 	Mutation string
+	// Previous is the binary that nodes are of at first; empty: Binary.
+	Previous string
 	// Nodes is how many there are; 0: one, which is alone.
 	Nodes int
 	// Net has a namespace for each node; nil: they are on the loopback.
@@ -121,7 +123,7 @@ func begin(ctx context.Context, cfg Config) (*run, error) {
 	r.part()
 	var err error
 	r.world, err = world.New(ctx, world.Config{
-		Binary: cfg.Binary, Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
+		Binary: cmp.Or(cfg.Previous, cfg.Binary), Dir: cfg.Dir, Log: r.log, Origin: r.origin, Mutation: cfg.Mutation,
 		Heartbeat: cfg.Heartbeat, ProofTTL: cfg.ProofTTL, Bound: cfg.Bound,
 		Resyncs: cfg.Resyncs, Concurrency: cfg.Concurrency, Leisure: cfg.Leisure, Nodes: cfg.Nodes, Net: cfg.Net,
 	})

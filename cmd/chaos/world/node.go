@@ -91,15 +91,22 @@ func (n *Node) configure(others []*Node) error {
 		return err
 	}
 	p := &n.process
-	p.path, p.dir, p.log, p.args = w.cfg.Binary, w.cfg.Dir, n.Name+".log", []string{"serve", "--config", name}
-	if w.cfg.Net != nil {
-		words := w.cfg.Net.Command(n.Number, p.path, append(p.args, "--insecure")...) // there is nobody else
-		p.path, p.args = words[0], words[1:]
-	}
+	p.dir, p.log = w.cfg.Dir, n.Name+".log"
+	n.Use(w.cfg.Binary)
 	if w.cfg.Mutation != "" {
 		p.env = []string{MutationVariable + "=" + w.cfg.Mutation}
 	}
 	return nil
+}
+
+// Use has the node be another binary from its next start on.
+func (n *Node) Use(binary string) {
+	p, w := &n.process, n.world
+	p.path, p.args = binary, []string{"serve", "--config", n.Name + ".yaml"}
+	if w.cfg.Net != nil {
+		words := w.cfg.Net.Command(n.Number, p.path, append(p.args, "--insecure")...) // there is nobody else
+		p.path, p.args = words[0], words[1:]
+	}
 }
 
 // config is the node's configuration.
