@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -91,6 +92,16 @@ func (t *Tenant) Export(kinds []*Kind, behind uint64, pageBytes int, page func(*
 		end.Whole = nil
 	}
 	return end, nil
+}
+
+// Keeps reports whether there is any entry of some kinds.
+func (t *Tenant) Keeps(kinds []*Kind) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(kinds, func(k *Kind) bool {
+		s := t.store(k)
+		return s != nil && s.table.Load().live > 0
+	})
 }
 
 func (t *Tenant) isClosed() bool {

@@ -109,8 +109,10 @@ func (s *peerService) TenantStates(_ context.Context, req *tenantryv1.TenantStat
 	if err := checkTenants(names); err != nil {
 		return nil, err
 	}
-	if n := len(req.GetIdle()); n > 0 && n != len(names) {
-		return nil, &fieldError{"idle", "is not one for each tenant"}
+	for field, n := range map[string]int{"idle": len(req.GetIdle()), "nothing_more": len(req.GetNothingMore())} {
+		if n > 0 && n != len(names) {
+			return nil, &fieldError{field, "is not one for each tenant"}
+		}
 	}
 	var states []shard.State
 	if req.GetActivate() {
@@ -119,6 +121,9 @@ func (s *peerService) TenantStates(_ context.Context, req *tenantryv1.TenantStat
 			held[i].Tenant = name
 			if len(req.GetIdle()) > 0 {
 				held[i].Idle = max(0, req.GetIdle()[i].AsDuration())
+			}
+			if len(req.GetNothingMore()) > 0 {
+				held[i].NothingMore = req.GetNothingMore()[i]
 			}
 		}
 		states = s.node.TakeOver(req.GetNode(), held)

@@ -180,6 +180,8 @@ func TestNodesAreKnownByTheirSecret(t *testing.T) {
 	wantCode(t, err, connect.CodeInvalidArgument, "tenants: more than 10000")
 	_, err = c.Activity(t.Context(), &tenantryv1.ActivityRequest{Tenants: activities[:1]})
 	wantCode(t, err, connect.CodeInvalidArgument, "tenants: ")
+	_, err = c.TenantStates(t.Context(), &tenantryv1.TenantStatesRequest{Tenants: []string{"t", "u"}, NothingMore: []bool{true}})
+	wantCode(t, err, connect.CodeInvalidArgument, "nothing_more: is not one for each tenant")
 }
 
 // Whoever shows a wrong secret is nobody, whatever else it may show.

@@ -14,6 +14,9 @@ import (
 type Activity struct {
 	Tenant string
 	Idle   time.Duration
+	// NothingMore says, to an owner that is to take the tenant over, that the holder has
+	// no entry of a kind that the origin does not list: one that is live lacks nothing.
+	NothingMore bool
 }
 
 // colleagues is how the node tells and asks other nodes.

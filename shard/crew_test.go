@@ -182,12 +182,17 @@ func (s sender) reach(ctx context.Context, to Peer) (*Node, error) {
 }
 
 // words returns what was told so far and forgets it.
-func (m *mates) words() []telling {
+func (m *mates) words() []telling { return taken(m, &m.told) }
+
+// exported returns the exports so far and forgets them.
+func (m *mates) exported() []string { return taken(m, &m.exports) }
+
+func taken[T any](m *mates, list *[]T) []T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	told := m.told
-	m.told = nil
-	return told
+	all := *list
+	*list = nil
+	return all
 }
 
 func (m *mates) delay(id string, way time.Duration) {

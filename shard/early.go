@@ -44,7 +44,7 @@ func (e *early) take(owned func(tenant string) bool, now time.Duration) (words [
 	defer e.mu.Unlock()
 	for tenant, w := range e.words {
 		if now-w.heard < earlyTTL && owned(tenant) {
-			words = append(words, Activity{tenant, now - w.read})
+			words = append(words, Activity{Tenant: tenant, Idle: now - w.read})
 			delete(e.words, tenant)
 		}
 	}

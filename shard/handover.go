@@ -123,7 +123,11 @@ type question struct {
 func (n *Node) ask(ctx context.Context, q *question) {
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 	defer cancel()
-	states, err := n.cluster.Colleagues.States(ctx, q.to, activities(q.about))
+	tenants := activities(q.about)
+	for i, t := range q.about {
+		tenants[i].NothingMore = !t.cache.Keeps(n.unlisted)
+	}
+	states, err := n.cluster.Colleagues.States(ctx, q.to, tenants)
 	switch {
 	case err == nil && len(states) == len(q.about):
 		q.states = states
@@ -135,7 +139,7 @@ func (n *Node) ask(ctx context.Context, q *question) {
 func activities(tenants []*tenant) []Activity {
 	list := make([]Activity, len(tenants))
 	for i, t := range tenants {
-		list[i] = Activity{t.name, t.cache.LastRead()}
+		list[i] = Activity{Tenant: t.name, Idle: t.cache.LastRead()}
 	}
 	return list
 }
@@ -158,8 +162,8 @@ func (n *Node) States(tenants []string) []State {
 
 // TakeOver takes the word of another node, by its name, that it holds tenants that
 // are owned here. They are activated here, and take over from it what they lack:
-// a tenant that is live is told to be loading until it has. What is not owned
-// here is cold.
+// a tenant that is live is told to be loading until it has, if there is anything. What
+// is not owned here is cold.
 func (n *Node) TakeOver(from string, tenants []Activity) []State {
 	v := n.view.Load()
 	holder, known := v.named(from)
@@ -175,7 +179,7 @@ func (n *Node) TakeOver(from string, tenants []Activity) []State {
 			continue
 		}
 		var enqueue bool
-		if states[i], enqueue = t.takeOver(holder.ID, v.audience); enqueue {
+		if states[i], enqueue = t.takeOver(holder.ID, v.audience, a.NothingMore); enqueue {
 			n.moves.add(task{tenant: t, from: &holder})
 		}
 	}

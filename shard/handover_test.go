@@ -3,6 +3,7 @@ package shard
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -218,12 +219,50 @@ func TestAnOwnerThatNeverTakes(t *testing.T) {
 	})
 }
 
+// Nothing is handed over twice: a new owner takes a tenant from its primary, and one that
+// was live before only what the node that leaves has read besides.
+func TestALeaveHandsOverWhatIsLacking(t *testing.T) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
+		before, leaves, rest := c.hands, c.hands[0], c.hands[1:]
+		c.wait(time.Second)
+		read, lists := names(60), []string{}
+		c.settle(read, before...)
+		for i := range 60 {
+			tenant := fmt.Sprint("list", i)
+			lists = append(lists, tenant)
+			c.hand(c.owners(tenant, before...)[0]).read(tenant, "cost", "a")
+		}
+		c.within(10*time.Second, "all owners are live", func() bool { return c.liveOnOwners(lists, before...) })
+		c.mates.exported()
+		leaves.node.Drain()
+		c.become(leaves)
+		c.within(10*time.Second, "handed over", leaves.node.HandedOver)
+		times := make(map[string]int)
+		for _, e := range c.mates.exported() {
+			times[strings.Fields(e)[3]]++
+		}
+		for _, tenant := range append(read, lists...) {
+			want := 0
+			switch owners := c.owners(tenant, before...); {
+			case owners[0] == leaves.peer.Name && slices.Contains(read, tenant):
+				want = 2 // both owners lack what it has read
+			case slices.Contains(owners, leaves.peer.Name):
+				want = 1
+			}
+			if times[tenant] != want {
+				c.Errorf("%s of %v was exported %d times, want %d", tenant, c.owners(tenant, before...), times[tenant], want)
+			}
+		}
+		c.wantKept(read, before, rest...)
+	})
+}
+
 // However long it takes to hand over all a node has, nothing is given up for that.
 func TestALongLeaveGivesNothingUp(t *testing.T) {
 	crewInBubble(t, 3, Config{}, func(c *crew) {
 		leaves, rest := c.hands[0], c.hands[1:]
 		c.wait(time.Second)
-		tenants := names(600)
+		tenants := names(900)
 		c.settle(tenants, c.hands...)
 		c.asked()
 		for _, h := range c.hands {

@@ -91,8 +91,7 @@ func (n *Node) importFirst(ctx context.Context, t *tenant, a *attempt) (taken []
 	return nil, none
 }
 
-// importSources returns the nodes that may hand a tenant over: its other owners, the
-// primary first, which has been read most, then those that were. What one of these has
+// importSources returns the nodes that may hand a tenant over. What one of them has
 // besides is taken when it asks to let go.
 func (n *Node) importSources(t *tenant) []Peer {
 	if n.cluster == nil {

@@ -44,15 +44,16 @@ func (t *tenant) asking(now time.Duration) time.Duration {
 }
 
 // takeOver notes that another node holds the tenant, and returns where it is as far
-// as that node is concerned: live once it has been asked for its entries. It reports
-// whether the tenant is to be queued for that.
-func (t *tenant) takeOver(holder string, audience uint32) (s State, enqueue bool) {
+// as that node is concerned: live once it has been asked for its entries, unless it has
+// nothing more than a live tenant. It reports whether the tenant is to be queued for
+// that.
+func (t *tenant) takeOver(holder string, audience uint32, nothingMore bool) (s State, enqueue bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch m := t.moving(); {
 	case t.state != Live:
 		return t.state, false
-	case m.audience == audience && slices.Contains(m.taken, holder):
+	case nothingMore, m.audience == audience && slices.Contains(m.taken, holder):
 		return Live, false
 	}
 	enqueue = !t.queued

@@ -83,17 +83,26 @@ func (v *view) holds(tenant string) bool {
 	return slices.Contains(v.next.Lookup(tenant), self)
 }
 
-// sources returns the nodes that may hold a tenant: its other owners, the primary
-// first, then those that were its owners.
+// sources returns the nodes that may hold a tenant: the primary of the ring before,
+// which has been read most, then its other owners, then those that were its owners.
 func (v *view) sources(tenant string) []Peer {
-	all := v.others(tenant)
+	var all []Peer
+	add := func(p Peer) {
+		now, alive := v.alive[p.ID]
+		if alive && !slices.ContainsFunc(all, func(q Peer) bool { return p.ID == q.ID }) {
+			all = append(all, now)
+		}
+	}
+	if len(v.past) > 0 {
+		before := &v.past[0]
+		add(before.peers[before.ring.Lookup(tenant)[0]])
+	}
+	for _, p := range v.others(tenant) {
+		add(p)
+	}
 	for _, p := range v.past {
 		for _, owner := range p.ring.Lookup(tenant) {
-			was := p.peers[owner]
-			_, alive := v.alive[was.ID]
-			if alive && !slices.ContainsFunc(all, func(p Peer) bool { return p.ID == was.ID }) {
-				all = append(all, v.alive[was.ID])
-			}
+			add(p.peers[owner])
 		}
 	}
 	return all

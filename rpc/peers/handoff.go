@@ -29,6 +29,7 @@ func (p *Peers) States(ctx context.Context, to shard.Peer, tenants []shard.Activ
 	req := &tenantryv1.TenantStatesRequest{Node: p.cfg.Self, Activate: true}
 	for _, t := range tenants {
 		req.Tenants, req.Idle = append(req.Tenants, t.Tenant), append(req.Idle, durationpb.New(t.Idle))
+		req.NothingMore = append(req.NothingMore, t.NothingMore)
 	}
 	res, err := p.lane(&to).client.TenantStates(ctx, req)
 	if connect.CodeOf(err) == connect.CodeUnimplemented {

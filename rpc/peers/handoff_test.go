@@ -236,13 +236,14 @@ func TestStates(t *testing.T) {
 	s := &scripted{states: &tenantryv1.TenantStatesResponse{States: []tenantryv1.TenantState{
 		tenantryv1.TenantState_TENANT_STATE_LIVE, tenantryv1.TenantState_TENANT_STATE_LOADING, 99,
 	}}}
-	tenants := []shard.Activity{{Tenant: "a", Idle: time.Second}, {Tenant: "b"}, {Tenant: "c"}}
+	tenants := []shard.Activity{{Tenant: "a", Idle: time.Second}, {Tenant: "b", NothingMore: true}, {Tenant: "c"}}
 	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
 		states, err := p.States(t.Context(), to, tenants)
 		if want := []shard.State{shard.Live, shard.Loading, shard.Cold}; !cmp.Equal(states, want) || err != nil {
 			t.Errorf("%v, %v", states, err)
 		}
-		if q := s.asked; q.GetNode() != "self" || !q.GetActivate() || fmt.Sprint(q.GetTenants()) != "[a b c]" || q.GetIdle()[0].AsDuration() != time.Second {
+		if q := s.asked; q.GetNode() != "self" || !q.GetActivate() || fmt.Sprint(q.GetTenants()) != "[a b c]" || q.GetIdle()[0].AsDuration() != time.Second ||
+			fmt.Sprint(q.GetNothingMore()) != "[false true false]" {
 			t.Error(q)
 		}
 		s.implicit = true

@@ -79,6 +79,9 @@ func (s *summary) add(r *history.Read) {
 	if !kind.Critical || !r.Plain() || r.Sent < warmUp || r.Way == history.REST || name != phaseQuiet {
 		return // REST does not say where an answer comes from
 	}
+	if !r.Answered() && s.log.Struck(r) {
+		return // its node had left for good
+	}
 	share := &s.quiet
 	if since < recovered {
 		share = &s.after

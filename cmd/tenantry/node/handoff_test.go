@@ -1,11 +1,13 @@
 package node
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/shard"
 	"github.com/tenantry/tenantry/subscriber"
 )
@@ -208,6 +210,32 @@ func TestMovesWithoutOrigin(t *testing.T) {
 		c.leave(c.houses[2])
 		c.subscribed(3)
 		answered("two have left")
+	})
+}
+
+// A tenant that takes nearly all that one may is handed over as any other: the node that
+// leaves is done in time, and no item of it is read from the origin.
+func TestABigTenantMoves(t *testing.T) {
+	inBubble(t, 3, func(c *town) {
+		c.origin.big = "t0"
+		c.warmed(tenantsOf(3))
+		before := c.still()
+		owner := c.houses[0].shard.Others("t0")[0].Name
+		began := time.Now()
+		c.leave(c.houses[slices.IndexFunc(c.houses, func(h *house) bool { return h.name == owner })])
+		c.Logf("left after %v", time.Since(began))
+		c.subscribed(2)
+		for _, h := range c.serving() {
+			for _, i := range []int{0, bigItems / 2, bigItems - 1} {
+				e, err := h.client.Get(c.Context(), "t0", "cost", bigKey(i))
+				if err != nil || e.Freshness.GetState() != tenantryv1.Freshness_FRESH || !bytes.Equal(e.Value, bigValue(i)) {
+					c.Errorf("%s through %s: %.40v, %v", bigKey(i), h.name, e, err)
+				}
+			}
+		}
+		if after := c.still(); after != before {
+			c.Errorf("the origin was asked %d times", after-before)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -24,7 +25,19 @@ type source struct {
 	down     bool
 	replaced map[string][]time.Time // by tenant; version v+1 at [v]
 	reads    int
+	big      string // a tenant that has bigItems more in its lists
 }
+
+// The lists of a big tenant come to about 15 MiB.
+const (
+	bigItems = 15_000
+	bigBytes = 1000
+)
+
+// bigKey returns the key of an item of a big tenant, and bigValue the value.
+func bigKey(i int) string { return fmt.Sprintf("k%05d", i) }
+
+func bigValue(i int) []byte { return fmt.Appendf(nil, `"%0*d"`, bigBytes, i) }
 
 const originTakes = 20 * time.Millisecond
 
@@ -41,7 +54,13 @@ func (s *source) List(ctx context.Context, tenant string, _ *cache.Kind, _ strin
 	if err != nil {
 		return "", err
 	}
-	return "", page([]cache.Document{d})
+	all := []cache.Document{d}
+	if tenant == s.big {
+		for i := range bigItems {
+			all = append(all, cache.Document{Key: bigKey(i), Value: bigValue(i), Version: 1, Versioned: true})
+		}
+	}
+	return "", page(all)
 }
 
 func (s *source) read(ctx context.Context, tenant string) (cache.Document, error) {
