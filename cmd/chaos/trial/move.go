@@ -127,6 +127,9 @@ func (r *EndResult) missedMoves(s *Step) (all []string) {
 	if times, ok := r.slowdown(s); ok && r.slower > 0 && times > r.slower {
 		all = append(all, fmt.Sprintf("%s: p99 %.1f ms, before %.1f ms: more than %.1f times", s.Name, 1e3*s.P99, 1e3*r.Steps[0].P99, r.slower))
 	}
+	if r.moved && s != r.Steps[0] && (s.HandedOver == 0 || s.Entries == 0 || s.Looks == 0) {
+		all = append(all, fmt.Sprintf("%s: %.0f tenants were handed over, %.0f entries taken, subscribers looked at %d times", s.Name, s.HandedOver, s.Entries, s.Looks))
+	}
 	if s.Dark > 0 && r.moved {
 		all = append(all, fmt.Sprintf("%s: %d tenants were without a subscriber", s.Name, s.Dark))
 	}

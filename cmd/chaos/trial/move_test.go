@@ -16,9 +16,9 @@ func moved() *EndResult {
 		Tenants: 2000, slower: 3, moved: true,
 		Steps: []*Step{
 			{Name: stepStart, P99: .010},
-			{Name: stepAdd, P99: .030, Lasted: 4, Moves: Moves{Taken: 2000, HandedOver: 700, Entries: 70_000, Bytes: 2.5e6, Fewest: 2}},
-			{Name: stepDrain, P99: .029, Lasted: 5, Moves: Moves{Taken: 1800, HandedOver: 800, Emptied: 3.2, Fewest: 1}},
-			{Name: stepRestart, P99: .030},
+			{Name: stepAdd, P99: .030, Lasted: 4, Moves: Moves{Taken: 2000, HandedOver: 700, Entries: 70_000, Bytes: 2.5e6, Looks: 9, Fewest: 2}},
+			{Name: stepDrain, P99: .029, Lasted: 5, Moves: Moves{Taken: 1800, HandedOver: 800, Entries: 50_000, Looks: 9, Emptied: 3.2, Fewest: 1}},
+			{Name: stepRestart, P99: .030, Moves: Moves{Taken: 9000, HandedOver: 8000, Entries: 90_000, Looks: 99}},
 		},
 	}
 }
@@ -32,6 +32,8 @@ func TestMoveCanFail(t *testing.T) {
 		"a slow join":            func(r *EndResult) { r.Steps[1].P99 = .031 },
 		"a slow drain":           func(r *EndResult) { r.Steps[2].P99 = .031 },
 		"a slow restart":         func(r *EndResult) { r.Steps[3].P99 = .031 },
+		"nothing handed over":    func(r *EndResult) { r.Steps[2].HandedOver = 0 },
+		"nobody looked":          func(r *EndResult) { r.Steps[2].Looks = 0 },
 		"a tenant in the dark":   func(r *EndResult) { r.Steps[3].Dark = 1 },
 		"a subscriber too many":  func(r *EndResult) { r.Steps[3].Wrong = 1 },
 		"a read with no answer":  func(r *EndResult) { r.Errors = map[string]int{"unreachable": 1} },
