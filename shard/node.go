@@ -232,7 +232,7 @@ func (n *Node) tenant(name string) *tenant {
 		return t
 	}
 	if !n.knowsOthers() {
-		n.Hear([]Activity{{Tenant: name}})
+		n.Hear([]Activity{{Tenant: name}}) // it counts once it is known what this node owns
 	}
 	t := n.activate(name)
 	if t != nil && n.cluster != nil {

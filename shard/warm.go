@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,11 +15,12 @@ const warmPoll = 20 * time.Millisecond
 
 // Warm activates the tenants that this node will own once it is in the ring, and
 // returns when they are live: from then on [Node.MayOwn]. It is called when the cluster
-// has formed; until then nothing is activated. It waits for the bus as long as that
-// takes, and then at most for the given time; the rest is loaded while the node serves.
-// A node without others has nothing to wait for.
+// has formed; until then nothing is activated. It waits for the ring of the members for
+// the given time at most, for the bus as long as that takes, and for the tenants again
+// for the given time; the rest is loaded while the node serves. A node without others
+// has nothing to wait for.
 func (n *Node) Warm(ctx context.Context, atMost time.Duration) {
-	n.meet(ctx)
+	n.meet(ctx, atMost)
 	if !n.awaitBus(ctx) {
 		return
 	}
@@ -38,15 +40,19 @@ func (n *Node) Warm(ctx context.Context, atMost time.Duration) {
 
 // meet returns when the ring is that of the members as they are: it follows them after
 // a while. What others own need not be activated here, then.
-func (n *Node) meet(ctx context.Context) {
+func (n *Node) meet(ctx context.Context, atMost time.Duration) {
 	if n.cluster == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, ringPatience+ringQuiet)
+	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	poll(ctx, n.seesMembers)
+	if !poll(ctx, n.seesMembers) {
+		n.log.Warn("the ring is not that of the members yet, going on without it", "after", atMost)
+	}
 	n.met.Store(true)
-	n.hearEarly()
+	if n.view.Load().ring != nil { // without one, nobody knows what is this node's
+		n.hearEarly()
+	}
 }
 
 // knowsOthers reports whether it is known who the others are, so that the ring says
@@ -92,16 +98,18 @@ func poll(ctx context.Context, done func() bool) bool {
 // activates those that this node is going to own.
 func (n *Node) hearAll(ctx context.Context, v *view) []*tenant {
 	var mu sync.Mutex
-	var coming []*tenant
+	coming := make(map[*tenant]bool) // most are told by several
 	var g errgroup.Group
 	for _, peer := range v.peers {
 		g.Go(func() error {
-			err := n.cluster.Colleagues.Tenants(ctx, peer, func(page []Activity) {
-				some := n.expect(ctx, page)
-				mu.Lock()
-				defer mu.Unlock()
-				coming = append(coming, some...)
-			})
+			var all []Activity
+			err := n.cluster.Colleagues.Tenants(ctx, peer, func(page []Activity) { all = append(all, page...) })
+			some := n.expect(ctx, all)
+			mu.Lock()
+			for _, t := range some {
+				coming[t] = true
+			}
+			mu.Unlock()
 			if err != nil && ctx.Err() == nil {
 				n.log.Warn("a node did not say which tenants it has, they come when it does", "node", peer.Name, "error", err)
 			}
@@ -109,15 +117,19 @@ func (n *Node) hearAll(ctx context.Context, v *view) []*tenant {
 		})
 	}
 	_ = g.Wait()
-	return coming
+	return slices.Collect(maps.Keys(coming))
 }
 
-// expect activates the tenants of a page that are to be held here, at the pace of
-// activations.
-func (n *Node) expect(ctx context.Context, page []Activity) (coming []*tenant) {
-	for _, a := range page {
+// expect activates those of another node's tenants that are to be held here, at the pace
+// of activations.
+func (n *Node) expect(ctx context.Context, all []Activity) (coming []*tenant) {
+	for _, a := range all {
 		v := n.view.Load()
-		if _, held := n.tenants.Load(a.Tenant); held || !v.holds(a.Tenant) || a.Idle >= n.idleTimeout {
+		t, held := n.tenants.Load(a.Tenant)
+		if held && !t.arrived() {
+			coming = append(coming, t) // a client was earlier
+		}
+		if held || !v.holds(a.Tenant) || a.Idle >= n.idleTimeout {
 			continue
 		}
 		if n.arrivals.Wait(ctx) != nil {

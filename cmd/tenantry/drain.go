@@ -58,6 +58,7 @@ type draining struct {
 	total    uint64 // tenants that it had
 	left     uint64 // that it still has
 	state    tenantryv1.Member_State
+	seen     bool // draining, by the member that is asked
 }
 
 func (d *draining) begin(ctx context.Context) error {
@@ -101,26 +102,41 @@ func (d *draining) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	res, err := d.client.Members(ctx)
-	var unavailable *client.UnavailableError
 	switch {
-	case errors.As(err, &unavailable) && !connect.IsWireError(err):
+	case err != nil && ctx.Err() == nil && !connect.IsWireError(err):
 		d.state, d.left = tenantryv1.Member_STATE_LEFT, 0
 		return nil
 	case err != nil:
 		return d.failed(err)
 	}
-	state := tenantryv1.Member_STATE_LEFT
+	d.state = tenantryv1.Member_STATE_LEFT
 	for _, m := range res.GetMembers() {
 		if m.GetName() == d.node {
-			if state = m.GetState(); state == tenantryv1.Member_STATE_DRAINING || state == tenantryv1.Member_STATE_READY {
-				state, d.left = tenantryv1.Member_STATE_DRAINING, m.GetActiveTenants()
-			}
+			d.see(m)
 		}
 	}
-	if d.state = state; state == tenantryv1.Member_STATE_LEFT {
+	if d.state == tenantryv1.Member_STATE_LEFT {
 		d.left = 0
 	}
 	return nil
+}
+
+// see takes the node's state as another member sees it: late, and suspect if it did not
+// answer a probe in time. One that is ready again has left, and was started again.
+func (d *draining) see(m *tenantryv1.Member) {
+	switch state := m.GetState(); state {
+	case tenantryv1.Member_STATE_DRAINING:
+		d.seen = true
+	case tenantryv1.Member_STATE_SUSPECT:
+	case tenantryv1.Member_STATE_JOINING, tenantryv1.Member_STATE_READY:
+		if d.seen {
+			return
+		}
+	default:
+		d.state = state
+		return
+	}
+	d.state, d.left = tenantryv1.Member_STATE_DRAINING, m.GetActiveTenants()
 }
 
 func (d *draining) print(c *cobra.Command) error {
