@@ -32,6 +32,37 @@ func TestFence(t *testing.T) {
 	})
 }
 
+// A fence waits for numbers that are missing: what was published before it is not all
+// handled while one of them may have been lost.
+func TestFenceWaitsForMissingNumbers(t *testing.T) {
+	for late, want := range map[bool]struct {
+		took time.Duration
+		gaps int
+	}{
+		true:  {50 * time.Millisecond, 0},
+		false: {reorderTime, 1},
+	} {
+		bubble(t, Config{}, func(t *testing.T, b *fakeBus, s *Subscriber, r *recorder) {
+			s.Follow("a")
+			time.Sleep(1100 * time.Millisecond)
+			r.take()
+			send(b, "crm:a:roles", numbered("s", 1, "x"))
+			send(b, "crm:a:roles", numbered("s", 3, "z"))
+			began := time.Now()
+			if late {
+				time.AfterFunc(50*time.Millisecond, func() { send(b, "crm:a:roles", numbered("s", 2, "y")) })
+			}
+			err := s.Fence(t.Context(), 0)
+			if gaps := r.count("gap a roles"); err != nil || time.Since(began) != want.took || gaps != want.gaps {
+				t.Errorf("late %v: %v after %v, %d gaps", late, err, time.Since(began), gaps)
+			}
+			if err := s.Fence(t.Context(), 0); err != nil || time.Since(began) != want.took {
+				t.Errorf("late %v: the next: %v after %v", late, err, time.Since(began))
+			}
+		})
+	}
+}
+
 // A connection that is not live, or is lost before, has no fences; nor has one of which
 // nobody waits for it.
 func TestNoFence(t *testing.T) {

@@ -18,7 +18,7 @@ func (l *life) handle(parent, ctx context.Context) {
 			l.one(ctx, &batch[i])
 		}
 		l.repeat(ctx)
-		l.gaps()
+		l.gaps(ctx)
 		if len(batch) > 0 {
 			continue
 		}
@@ -45,17 +45,18 @@ func (l *life) idle() {
 	}
 }
 
-// gaps tells of the numbers that did not come in time.
-func (l *life) gaps() {
-	if _, waiting := l.sequences.due(); !waiting {
-		return
-	}
-	for now := time.Now(); ; {
-		at, ok := l.sequences.overdue(now)
-		if !ok {
-			return
+// gaps tells of the numbers that did not come in time. The fence that waits for them
+// holds then.
+func (l *life) gaps(ctx context.Context) {
+	if _, waiting := l.sequences.due(); waiting {
+		now := time.Now()
+		for at, ok := l.sequences.overdue(now); ok; at, ok = l.sequences.overdue(now) {
+			l.gap(at)
 		}
-		l.gap(at)
+	}
+	if l.parked != nil && ctx.Err() == nil && (!l.sequences.open() || !time.Now().Before(l.parkedUntil)) {
+		l.fences.held(l.parked)
+		l.parked = nil
 	}
 }
 
@@ -175,8 +176,18 @@ func (l *life) pong(token string) {
 		l.lose(CauseReconnect, errMissing)
 	default:
 		l.prove(p)
-		l.fences.held(p.fence)
+		l.fenced(p.fence)
 	}
+}
+
+// fenced ends a fence that is back, at once, or when it is known of the numbers that are
+// missing whether they were lost: what came before the fence may be a doubt (C5).
+func (l *life) fenced(fence chan struct{}) {
+	if fence == nil || !l.sequences.open() {
+		l.fences.held(fence)
+		return
+	}
+	l.parked, l.parkedUntil = fence, time.Now().Add(reorderTime)
 }
 
 // beaten handles a beat. Only the token tells which it is: the text is anyone's

@@ -44,6 +44,10 @@ type life struct {
 	newest time.Time
 	// sequences watches the events' numbers, if they have any.
 	sequences sequences
+	// parked is the fence that is back and waits for missing numbers, until then at
+	// most; nil: none does.
+	parked      chan struct{}
+	parkedUntil time.Time
 }
 
 // The values of beatState.

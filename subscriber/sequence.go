@@ -194,6 +194,11 @@ func (q *sequences) due() (at time.Time, ok bool) {
 	return q.waits[0].due, true
 }
 
+// open reports whether a number is missing that may yet come.
+func (q *sequences) open() bool {
+	return slices.ContainsFunc(q.waits, func(w wait) bool { return w.stream.lacks(w.first, w.last) })
+}
+
 // forget begins a channel anew: what was missing has been doubted for.
 func (q *sequences) forget(at place) {
 	if len(q.streams) == 0 {
