@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
@@ -109,10 +110,8 @@ func (s *peerService) TenantStates(_ context.Context, req *tenantryv1.TenantStat
 	if err := checkTenants(names); err != nil {
 		return nil, err
 	}
-	for field, n := range map[string]int{"idle": len(req.GetIdle()), "nothing_more": len(req.GetNothingMore())} {
-		if n > 0 && n != len(names) {
-			return nil, &fieldError{field, "is not one for each tenant"}
-		}
+	if err := cmp.Or(oneEach("idle", len(req.GetIdle()), names), oneEach("nothing_more", len(req.GetNothingMore()), names)); err != nil {
+		return nil, err
 	}
 	var states []shard.State
 	if req.GetActivate() {
@@ -135,6 +134,14 @@ func (s *peerService) TenantStates(_ context.Context, req *tenantryv1.TenantStat
 		res.States[i] = tenantState(state)
 	}
 	return res, nil
+}
+
+// oneEach checks that a list that may be left out has one for each tenant.
+func oneEach(field string, n int, names []string) error {
+	if n > 0 && n != len(names) {
+		return &fieldError{field, "is not one for each tenant"}
+	}
+	return nil
 }
 
 func checkTenants(names []string) error {

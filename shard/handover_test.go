@@ -38,6 +38,17 @@ func (c *crew) settle(tenants []string, members ...*hand) {
 	}
 }
 
+// joining has the last node join, and so many tenants live on the others, their owners.
+func (c *crew) joining(many int) (old []*hand, joins *hand, tenants []string) {
+	c.Helper()
+	last := len(c.hands) - 1
+	old, joins, tenants = c.hands[:last], c.hands[last], names(many)
+	c.become(joins)
+	c.wait(time.Second)
+	c.settle(tenants, old...)
+	return old, joins, tenants
+}
+
 func (c *crew) hand(name string) *hand {
 	return c.hands[slices.IndexFunc(c.hands, func(h *hand) bool { return h.peer.Name == name })]
 }
@@ -78,9 +89,6 @@ func (c *crew) wantKept(tenants []string, before []*hand, members ...*hand) {
 	}
 }
 
-// A node that joins is warm before it is in the ring, and nothing of it comes from the
-// origin. The nodes that own less then let go of it, and no tenant is without a live
-// A node warms what it is going to own also if it has just found the others, and its
 // A node that leaves hands over all it has, also what it alone has read, and is done
 // when every tenant is live on its owners.
 func TestALeaveCostsTheOriginNothing(t *testing.T) {
@@ -140,11 +148,7 @@ func TestWithoutAnExportTheOriginIsRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			crewInBubble(t, 3, Config{}, func(c *crew) {
-				old, joins := c.hands[:2], c.hands[2]
-				c.become(joins)
-				c.wait(time.Second)
-				tenants := names(20)
-				c.settle(tenants, old...)
+				_, joins, tenants := c.joining(20)
 				spoil(c)
 				c.mates.delay(joins.peer.ID, 0)
 				c.become()
@@ -177,11 +181,7 @@ func (c *crew) each(do func(h *hand)) {
 // be asked is asked again, and what it has to take over is held until it has.
 func TestNothingIsLetGoOfUnseen(t *testing.T) {
 	crewInBubble(t, 4, Config{}, func(c *crew) {
-		old, joins := c.hands[:3], c.hands[3]
-		c.become(joins)
-		c.wait(time.Second)
-		tenants := names(50)
-		c.settle(tenants, old...)
+		old, joins, tenants := c.joining(50)
 		c.mates.delay(joins.peer.ID, -1)
 		c.become()
 		c.wait(parting - 5*time.Second)
@@ -201,11 +201,7 @@ func TestNothingIsLetGoOfUnseen(t *testing.T) {
 // An owner that never takes a tenant is not waited for for ever.
 func TestAnOwnerThatNeverTakes(t *testing.T) {
 	crewInBubble(t, 3, Config{}, func(c *crew) {
-		old, joins := c.hands[:2], c.hands[2]
-		c.become(joins)
-		c.wait(time.Second)
-		tenants := names(20)
-		c.settle(tenants, old...)
+		old, joins, tenants := c.joining(20)
 		c.mates.delay(joins.peer.ID, -1)
 		c.become()
 		c.wait(parting + 5*time.Second)

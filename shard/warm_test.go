@@ -7,14 +7,12 @@ import (
 	"time"
 )
 
+// A node that joins is warm before it is in the ring, and nothing of it comes from the
+// origin. The nodes that own less then let go of it, and no tenant is without a live
 // owner at any time.
 func TestAJoinCostsTheOriginNothing(t *testing.T) {
 	crewInBubble(t, 4, Config{}, func(c *crew) {
-		old, joins := c.hands[:3], c.hands[3]
-		c.become(joins)
-		c.wait(time.Second)
-		tenants := names(200)
-		c.settle(tenants, old...)
+		old, joins, tenants := c.joining(200)
 		reads, _ := c.asked()
 		joins.node.Warm(c.Context(), 10*time.Second)
 		for _, tenant := range tenants {
@@ -37,6 +35,7 @@ func TestAJoinCostsTheOriginNothing(t *testing.T) {
 	})
 }
 
+// A node warms what it is going to own also if it has just found the others, and its
 // ring is not made yet.
 func TestAJoinWarmsBeforeItsRingIsMade(t *testing.T) {
 	crewInBubble(t, 3, Config{}, func(c *crew) {
@@ -77,11 +76,7 @@ func TestAJoinWarmsBeforeItsRingIsMade(t *testing.T) {
 // A join needs no origin.
 func TestAJoinWhileTheOriginIsDown(t *testing.T) {
 	crewInBubble(t, 3, Config{}, func(c *crew) {
-		old, joins := c.hands[:2], c.hands[2]
-		c.become(joins)
-		c.wait(time.Second)
-		tenants := names(50)
-		c.settle(tenants, old...)
+		old, joins, tenants := c.joining(50)
 		for _, kind := range []string{"", "cost", "role"} {
 			joins.origin.fail(kind, errDown)
 		}
@@ -96,10 +91,7 @@ func TestAJoinWhileTheOriginIsDown(t *testing.T) {
 // A node that ends while it warms ends.
 func TestWarmEnds(t *testing.T) {
 	crewInBubble(t, 3, Config{}, func(c *crew) {
-		old, joins := c.hands[:2], c.hands[2]
-		c.become(joins)
-		c.wait(time.Second)
-		c.settle(names(20), old...)
+		old, joins, _ := c.joining(20)
 		for _, h := range old {
 			c.mates.delay(h.peer.ID, -1)
 		}

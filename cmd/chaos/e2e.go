@@ -25,12 +25,7 @@ subscribers than it should have once all is quiet.`,
 		Example: "  chaos e2e\n  chaos e2e --nodes 3 --quiet 5s -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if cfg.Nodes < several {
-				return errors.New("--nodes: at least 2")
-			}
-			return judged(c, cfg, keep, output, errNotWhole, func(ctx context.Context, cfg trial.Config) (*trial.EndResult, error) {
-				return trial.EndToEnd(ctx, cfg, play)
-			})
+			return perform(c, cfg, play, keep, output)
 		},
 	}
 	f := c.Flags()
@@ -44,4 +39,14 @@ subscribers than it should have once all is quiet.`,
 	loadFlags(f, &cfg)
 	outputFlags(f, &keep, &output)
 	return c
+}
+
+// perform runs a play on a cluster.
+func perform(c *cobra.Command, cfg trial.Config, play trial.Play, keep, output string) error {
+	if cfg.Nodes < several {
+		return errors.New("--nodes: at least 2")
+	}
+	return judged(c, cfg, keep, output, errNotWhole, func(ctx context.Context, cfg trial.Config) (*trial.EndResult, error) {
+		return trial.EndToEnd(ctx, cfg, play)
+	})
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -26,23 +23,13 @@ subscribers than it should have once all is quiet.`,
 		Example: "  chaos move\n  chaos move --nodes 3 --tenants 200 --quiet 5s -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return move(c, cfg, play, keep, output)
+			return perform(c, cfg, play, keep, output)
 		},
 	}
 	f := c.Flags()
 	moveFlags(f, &cfg, &play)
 	outputFlags(f, &keep, &output)
 	return c
-}
-
-// move runs a play in which nodes come and go in order.
-func move(c *cobra.Command, cfg trial.Config, play trial.Play, keep, output string) error {
-	if cfg.Nodes < several {
-		return errors.New("--nodes: at least 2")
-	}
-	return judged(c, cfg, keep, output, errNotWhole, func(ctx context.Context, cfg trial.Config) (*trial.EndResult, error) {
-		return trial.EndToEnd(ctx, cfg, play)
-	})
 }
 
 func moveFlags(f *pflag.FlagSet, cfg *trial.Config, play *trial.Play) {

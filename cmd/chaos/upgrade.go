@@ -19,7 +19,7 @@ asked for, is printed. Exit status 1 for the reasons that "chaos move" has.`,
 		Example: "  chaos upgrade --previous bin/tenantry-previous\n  chaos upgrade --previous old/tenantry --nodes 5 --tenants 2000 -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return move(c, cfg, play, keep, output)
+			return perform(c, cfg, play, keep, output)
 		},
 	}
 	f := c.Flags()

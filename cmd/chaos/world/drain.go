@@ -3,7 +3,6 @@ package world
 import (
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 )
@@ -51,15 +50,13 @@ func (n *Node) turnAway(ctx context.Context) {
 		}
 	}
 	n.out.Store(true)
-	var dialer net.Dialer
 	for last := n.world.cfg.Log.Now(); ; {
 		now := n.world.cfg.Log.Now()
-		c, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(n.URL, "http://"))
-		if err == nil {
+		open := listens(ctx, strings.TrimPrefix(n.URL, "http://"))
+		if open {
 			last = now
-			_ = c.Close()
 		}
-		if err != nil || !Pause(ctx, knocking) {
+		if !open || !Pause(ctx, knocking) {
 			n.closed(last)
 			return
 		}

@@ -121,14 +121,23 @@ func isFree(addr string) error {
 
 var errSilent = errors.New("does not listen")
 
+// listens reports whether an address is listened on.
+func listens(ctx context.Context, addr string) bool {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "tcp", addr)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
+}
+
 // await waits until an address is listened on.
 func await(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var dialer net.Dialer
 	for {
-		if c, err := dialer.DialContext(ctx, "tcp", addr); err == nil {
-			return c.Close()
+		if listens(ctx, addr) {
+			return nil
 		}
 		if !Pause(ctx, pollInterval) {
 			return errSilent
