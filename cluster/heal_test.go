@@ -154,6 +154,10 @@ func TestExpect(t *testing.T) {
 		if took := time.Since(began); took != 20*time.Second || four.lines("fewer members than expected", "WARN") != 1 {
 			t.Errorf("formed after %v, log:\n%s", took, four.log)
 		}
+		two.SetState(Ready)
+		time.Sleep(time.Second)
+		five := start(t, net, 5, Config{Expect: 9})
+		within(t, time.Second, "formed, since a member owns tenants", func() bool { return formed(five) })
 	})
 }
 

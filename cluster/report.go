@@ -2,12 +2,13 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // Formed returns a channel that is closed once the seeds have been tried and
-// the node sees Expect members, itself included, or once ExpectTimeout has
-// passed since Run. It stays closed.
+// the node sees Expect members, itself included, or another that is ready: a cluster
+// that has formed before, or once ExpectTimeout has passed since Run. It stays closed.
 func (c *Cluster) Formed() <-chan struct{} { return c.formed }
 
 // form closes formed.
@@ -15,7 +16,7 @@ func (c *Cluster) form(ctx context.Context) {
 	timer := time.NewTimer(c.cfg.ExpectTimeout)
 	defer timer.Stop()
 	changes, attempted := c.Changes(), c.attempted
-	for attempted != nil || c.present() < c.cfg.Expect {
+	for attempted != nil || c.present() < c.cfg.Expect && !c.formedBefore() {
 		select {
 		case <-changes:
 		case <-attempted:
@@ -40,6 +41,11 @@ func (c *Cluster) present() (n int) {
 		}
 	}
 	return n
+}
+
+// formedBefore reports whether another member is ready.
+func (c *Cluster) formedBefore() bool {
+	return slices.ContainsFunc(c.Members(), func(m Member) bool { return !m.Self && !m.Reach.Gone() && m.State == Ready })
 }
 
 // report logs who comes and goes, and who is refused.
