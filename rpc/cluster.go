@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 
 	tenantryv1 "github.com/tenantry/tenantry/proto/gen/tenantry/v1"
 	"github.com/tenantry/tenantry/proto/gen/tenantry/v1/tenantryv1connect"
@@ -56,8 +57,9 @@ func (s *clusterService) GetTenant(ctx context.Context, req *tenantryv1.GetTenan
 }
 
 // InvalidateEntry makes an entry known old on every owner, and on every node that may
-// still or already hold the tenant. Where the tenant is not
-// active there is nothing that could be old, and the node is not named.
+// still or already hold the tenant. Where the tenant is not active there is nothing that
+// could be old, and the node is not named. All are told twice: one may have taken the
+// tenant over meanwhile, from another that had not been told.
 func (s *clusterService) InvalidateEntry(ctx context.Context, req *tenantryv1.InvalidateEntryRequest) (*tenantryv1.InvalidateEntryResponse, error) {
 	e := entry{req.GetTenant(), req.GetKind(), req.GetKey()}
 	if err := e.validate("key"); err != nil {
@@ -66,16 +68,32 @@ func (s *clusterService) InvalidateEntry(ctx context.Context, req *tenantryv1.In
 	if err := allow(ctx, e.tenant, ScopeOperate); err != nil {
 		return nil, err
 	}
+	rounds := 1
+	if len(s.others(ctx, s.node.Peers)) > 0 {
+		rounds = 2
+	}
+	var nodes []string
+	for range rounds {
+		some, err := s.invalidate(ctx, &e, req)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, some...)
+	}
+	slices.Sort(nodes)
+	return &tenantryv1.InvalidateEntryResponse{Nodes: slices.Compact(nodes)}, nil
+}
+
+// invalidate makes an entry known old here, then on the other nodes, and returns the names
+// of those that have the tenant.
+func (s *clusterService) invalidate(ctx context.Context, e *entry, req *tenantryv1.InvalidateEntryRequest) ([]string, error) {
 	active, err := s.node.Invalidate(e.tenant, e.kind, e.key)
 	if err != nil {
 		return nil, err
 	}
 	holders := s.others(ctx, func() []shard.Peer { return s.node.Holders(e.tenant) })
 	nodes, err := onAll(ctx, s, holders, tenantryv1connect.ClusterServiceClient.InvalidateEntry, req)
-	if err != nil {
-		return nil, err
-	}
-	return &tenantryv1.InvalidateEntryResponse{Nodes: s.nodes(active, nodes)}, nil
+	return s.nodes(active, nodes), err
 }
 
 // DropTenant lets go of a tenant on every node.

@@ -105,6 +105,11 @@ func TestChangesReachAll(t *testing.T) {
 							}
 						}
 					}
+					times := len(nodes)
+					nodes = slices.Compact(nodes)
+					if what == "invalidate" && times != 2*len(nodes) && times != len(nodes) || what == "drop" && times != len(nodes) {
+						t.Errorf("%d times on %v", times, nodes)
+					}
 					return nodes
 				}
 				for _, m := range ms.all {
