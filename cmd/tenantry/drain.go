@@ -59,6 +59,7 @@ type draining struct {
 	left     uint64 // that it still has
 	state    tenantryv1.Member_State
 	seen     bool // draining, by the member that is asked
+	begun    time.Time
 }
 
 func (d *draining) begin(ctx context.Context) error {
@@ -68,12 +69,18 @@ func (d *draining) begin(ctx context.Context) error {
 	if err != nil {
 		return d.failed(err)
 	}
+	d.begun = time.Now()
 	d.total, d.left, d.state = res.GetRemainingTenants(), res.GetRemainingTenants(), tenantryv1.Member_STATE_DRAINING
 	return nil
 }
 
-// drainPoll is the time between two looks at how far a node is.
-const drainPoll = 200 * time.Millisecond
+const (
+	// drainPoll is the time between two looks at how far a node is.
+	drainPoll = 200 * time.Millisecond
+	// drainUnseen is when a node that drains would have been seen to by all members: one
+	// that is not has left meanwhile, and was started again.
+	drainUnseen = 10 * time.Second
+)
 
 // watch returns when the node has left.
 func (d *draining) watch(ctx context.Context) error {
@@ -129,7 +136,7 @@ func (d *draining) see(m *tenantryv1.Member) {
 		d.seen = true
 	case tenantryv1.Member_STATE_SUSPECT:
 	case tenantryv1.Member_STATE_JOINING, tenantryv1.Member_STATE_READY:
-		if d.seen {
+		if d.seen || time.Since(d.begun) > drainUnseen {
 			return
 		}
 	default:
