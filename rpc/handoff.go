@@ -48,8 +48,8 @@ type exporting struct {
 }
 
 // Begin implements [shard.Receiver].
-func (e exporting) Begin(kinds []*cache.Kind) error {
-	start := &tenantryv1.ExportResponse_Start{Node: e.node}
+func (e exporting) Begin(kinds []*cache.Kind, proven bool) error {
+	start := &tenantryv1.ExportResponse_Start{Node: e.node, Revalidate: !proven}
 	for _, k := range kinds {
 		start.Kinds = append(start.Kinds, &tenantryv1.KindDefinition{Name: k.Name, DefinitionHash: k.Definition})
 	}
@@ -110,22 +110,14 @@ func (s *peerService) TenantStates(_ context.Context, req *tenantryv1.TenantStat
 	if err := checkTenants(names); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(oneEach("idle", len(req.GetIdle()), names), oneEach("nothing_more", len(req.GetNothingMore()), names)); err != nil {
+	err := cmp.Or(oneEach("idle", len(req.GetIdle()), names), oneEach("nothing_more", len(req.GetNothingMore()), names),
+		oneEach("in_doubt", len(req.GetInDoubt()), names))
+	if err != nil {
 		return nil, err
 	}
 	var states []shard.State
 	if req.GetActivate() {
-		held := make([]shard.Activity, len(names))
-		for i, name := range names {
-			held[i].Tenant = name
-			if len(req.GetIdle()) > 0 {
-				held[i].Idle = max(0, req.GetIdle()[i].AsDuration())
-			}
-			if len(req.GetNothingMore()) > 0 {
-				held[i].NothingMore = req.GetNothingMore()[i]
-			}
-		}
-		states = s.node.TakeOver(req.GetNode(), held)
+		states = s.node.TakeOver(req.GetNode(), heldBy(req))
 	} else {
 		states = s.node.States(names)
 	}
@@ -134,6 +126,26 @@ func (s *peerService) TenantStates(_ context.Context, req *tenantryv1.TenantStat
 		res.States[i] = tenantState(state)
 	}
 	return res, nil
+}
+
+// heldBy returns the tenants that a node holds, as it tells of them.
+func heldBy(req *tenantryv1.TenantStatesRequest) []shard.Activity {
+	held := make([]shard.Activity, len(req.GetTenants()))
+	for i, name := range req.GetTenants() {
+		held[i] = shard.Activity{
+			Tenant: name, Idle: max(0, nth(req.GetIdle(), i).AsDuration()),
+			NothingMore: nth(req.GetNothingMore(), i), InDoubt: nth(req.GetInDoubt(), i),
+		}
+	}
+	return held
+}
+
+// nth returns one of a list that may have been left out.
+func nth[T any](list []T, i int) (one T) {
+	if len(list) > 0 {
+		one = list[i]
+	}
+	return one
 }
 
 // oneEach checks that a list that may be left out has one for each tenant.

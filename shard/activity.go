@@ -17,6 +17,9 @@ type Activity struct {
 	// NothingMore says, to an owner that is to take the tenant over, that the holder has
 	// no entry of a kind that the origin does not list: one that is live lacks nothing.
 	NothingMore bool
+	// InDoubt says, to such an owner, that the holder cannot hand the tenant over: what
+	// it has is in doubt, or its bus lost.
+	InDoubt bool
 }
 
 // colleagues is how the node tells and asks other nodes.

@@ -121,3 +121,9 @@ func (l *link) proofAge(now time.Duration) (age time.Duration, proven bool) {
 	at := l.proof.Load()
 	return now - time.Duration(at), at != 0
 }
+
+// sound reports whether a tenant is live and not in doubt, and its connection proven.
+func (n *Node) sound(t *tenant) bool {
+	_, proven := n.links[n.bus.Conn(t.name)].proofAge(n.Now())
+	return proven && t.settled()
+}

@@ -9,6 +9,10 @@ import (
 	"github.com/tenantry/tenantry/cache"
 )
 
+// ErrUnproven says that what was handed over is to be revalidated: the fence proves too
+// little, to other nodes of the same bus also.
+var ErrUnproven = errors.New("the bus proves too little for a tenant to be handed over")
+
 // ErrNotHeld says that a node cannot hand a tenant over: it is not live for it, or in
 // doubt itself. Ask another, or the origin.
 var ErrNotHeld = errors.New("the tenant is not live on this node, or in doubt")
@@ -38,8 +42,10 @@ type Definition struct {
 
 // Receiver takes an export. An error of its methods ends it.
 type Receiver interface {
-	// Begin is called once the fence has held, with the kinds that follow.
-	Begin(kinds []*cache.Kind) error
+	// Begin is called once the fence has held, with the kinds that follow. Proven is
+	// false where that proves too little, on Redis Cluster: what was handed over is to be
+	// revalidated.
+	Begin(kinds []*cache.Kind, proven bool) error
 	// Page is some entries of a kind, valid during the call.
 	Page(kind *cache.Kind, entries []cache.Handed) error
 }
@@ -62,7 +68,7 @@ func (n *Node) Export(ctx context.Context, tenant string, wanted []Definition, p
 		return end, err
 	}
 	kinds := n.defined(wanted)
-	if err := place.wait(func() error { return to.Begin(kinds) }); err != nil {
+	if err := place.wait(func() error { return to.Begin(kinds, !n.relayed(t)) }); err != nil {
 		return end, err
 	}
 	end, err = t.cache.Export(kinds, generation, pageBytes, func(k *cache.Kind, entries []cache.Handed) error {
@@ -95,6 +101,10 @@ func (p place) wait(send func() error) error {
 	defer time.AfterFunc(exportPatience, p.leave).Stop()
 	return send()
 }
+
+// relayed reports whether a tenant's events may come by way of another server than that
+// which a fence asks.
+func (n *Node) relayed(t *tenant) bool { return n.bus.Status()[n.bus.Conn(t.name)].Relayed }
 
 // fence returns the generation in which everything that was published before the call
 // has been applied.
@@ -129,11 +139,12 @@ func (n *Node) defined(wanted []Definition) (kinds []*cache.Kind) {
 }
 
 // Fence returns those of the tenants for which everything that was published before
-// the call has been applied here. The others are not live here.
+// the call has been applied here. The others are not live here, or their fence proves too
+// little.
 func (n *Node) Fence(ctx context.Context, tenants []string) (held []string, err error) {
 	for _, name := range tenants {
 		t, ok := n.tenants.Load(name)
-		if !ok {
+		if !ok || n.relayed(t) {
 			continue
 		}
 		switch _, err := n.fence(ctx, t); {

@@ -11,7 +11,7 @@ import (
 // frozen is a receiver that takes nothing until it wakes.
 type frozen struct{ woken chan struct{} }
 
-func (f frozen) Begin([]*cache.Kind) error              { return nil }
+func (f frozen) Begin([]*cache.Kind, bool) error        { return nil }
 func (f frozen) Page(*cache.Kind, []cache.Handed) error { <-f.woken; return nil }
 
 // Nodes that freeze while they are handed a tenant do not keep others from theirs; when

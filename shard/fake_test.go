@@ -109,6 +109,13 @@ func (b *fakeBus) hush(silent bool) {
 	b.silent = silent
 }
 
+// relay has its server be one of a cluster.
+func (b *fakeBus) relay() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status.Relayed = true
+}
+
 // reconnect doubts the connection and confirms all that is followed.
 func (b *fakeBus) reconnect() {
 	b.do(func() { b.node.Doubt(0, subscriber.CauseConnection) })

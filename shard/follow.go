@@ -62,6 +62,9 @@ func (n *Node) renew(ctx context.Context) {
 	if another {
 		n.moved()
 	}
+	if before.next != nil && v.next == nil { // what it would have owned
+		poke(n.strayed)
+	}
 	close(before.changed)
 }
 
@@ -126,8 +129,12 @@ func (n *Node) moved() {
 	n.preloadOwned()
 	n.hearEarly()
 	n.sharing.again()
+	poke(n.strayed)
+}
+
+func poke(c chan<- struct{}) {
 	select {
-	case n.strayed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -11,14 +11,20 @@ import (
 
 // takeOver takes what another node has of a tenant that is new here; what is missing
 // then is read from the origin.
-func (n *Node) takeOver(ctx context.Context, t *tenant) {
+func (n *Node) takeOver(ctx context.Context, todo task) {
+	t := todo.tenant
 	kinds, ok := t.loading()
 	if !ok {
 		return
 	}
 	a := attempt{began: n.Now(), generation: t.cache.Generation()}
-	missing := n.importSome(ctx, t, kinds, &a)
-	if len(missing) == 0 {
+	taken, err := n.importFirst(ctx, t, &a)
+	if mayGiveLater(err) && todo.round+1 < importRounds {
+		todo.round++
+		time.AfterFunc(importPause, func() { n.moves.add(todo) })
+		return
+	}
+	if missing := without(kinds, taken); len(missing) == 0 {
 		t.loaded(n.Now(), &a)
 	} else if t.lacks(missing, &a) {
 		n.first.add(task{tenant: t})
@@ -49,19 +55,20 @@ const (
 // importSome takes what another node has of a tenant, from the first that gives it,
 // and returns which of the kinds are still to be read from the origin.
 func (n *Node) importSome(ctx context.Context, t *tenant, kinds []*cache.Kind, a *attempt) (missing []*cache.Kind) {
-	for round := range importRounds {
-		if round > 0 && !sleep(ctx, importPause) {
-			return kinds
-		}
-		taken, err := n.importFirst(ctx, t, a)
-		switch {
-		case err == nil:
-			return slices.DeleteFunc(slices.Clone(kinds), func(k *cache.Kind) bool { return slices.Contains(taken, k) })
-		case errors.Is(err, ErrNotHeld):
-			return kinds
-		}
+	taken, err := n.importFirst(ctx, t, a)
+	for round := 1; mayGiveLater(err) && round < importRounds && sleep(ctx, importPause); round++ {
+		taken, err = n.importFirst(ctx, t, a)
 	}
-	return kinds
+	return without(kinds, taken)
+}
+
+// mayGiveLater says that no node has handed over what one of them may have.
+func mayGiveLater(err error) bool {
+	return err != nil && !errors.Is(err, ErrNotHeld) && !errors.Is(err, ErrUnproven)
+}
+
+func without(kinds, taken []*cache.Kind) []*cache.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k *cache.Kind) bool { return slices.Contains(taken, k) })
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -76,15 +83,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // importFirst takes what the first node has that gives it. The error is [ErrNotHeld] if
-// none has the tenant, and another if one may.
+// none has the tenant, [ErrUnproven], and another if one may give it later.
 func (n *Node) importFirst(ctx context.Context, t *tenant, a *attempt) (taken []*cache.Kind, err error) {
 	none := ErrNotHeld
 	for _, from := range n.importSources(t) {
 		taken, err := n.importFrom(ctx, t, &from, n.kept, a)
-		if err == nil {
-			return taken, nil
-		}
-		if !errors.Is(err, ErrNotHeld) {
+		switch {
+		case err == nil, errors.Is(err, ErrUnproven):
+			return taken, err
+		case !errors.Is(err, ErrNotHeld):
 			none = err
 		}
 	}
@@ -100,8 +107,9 @@ func (n *Node) importSources(t *tenant) []Peer {
 	return n.view.Load().sources(t.name)
 }
 
-// importTries bounds how often an import is begun anew because of more events than
-// it can tell from what it brings.
+// importTries is how often a node is asked for its entries of a tenant that broke off, and
+// how often an import is begun anew because of more events than it can tell from what it
+// brings.
 const importTries = 3
 
 // errDoubted says that a node doubts what it handed over.
@@ -121,7 +129,7 @@ func (n *Node) importFrom(ctx context.Context, t *tenant, from *Peer, kinds []*c
 		}
 	}
 	n.countImport(ctx, t, from, err)
-	t.took(from.ID, audience)
+	t.took(from.ID, audience, err == nil || errors.Is(err, ErrUnproven))
 	return taken, err
 }
 
@@ -150,7 +158,7 @@ func (n *Node) countImport(ctx context.Context, t *tenant, from *Peer, err error
 	case errors.Is(err, ErrNotHeld):
 		n.metrics.handoff(outcomeRefused)
 		return
-	case errors.Is(err, errDoubted):
+	case errors.Is(err, errDoubted), errors.Is(err, ErrUnproven):
 		n.metrics.handoff(outcomeDoubted)
 	default:
 		n.metrics.handoff(outcomeBroken)

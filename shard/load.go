@@ -48,7 +48,7 @@ func (n *Node) runLoader(ctx context.Context, q *queue) error {
 			case t.entries:
 				n.revalidate(ctx, t.tenant)
 			case q == &n.moves:
-				n.takeOver(ctx, t.tenant)
+				n.takeOver(ctx, t)
 			default:
 				n.load(ctx, t.tenant, q == &n.again)
 			}

@@ -14,6 +14,8 @@ type task struct {
 	entries bool
 	// from is a node that hands over what it has of a tenant that is live here.
 	from *Peer
+	// round counts how often all nodes were asked for a tenant that is new here.
+	round int
 	// reads is how much the tenant was read lately: the most read first.
 	reads uint64
 	seq   uint64
@@ -41,14 +43,7 @@ func (q *queue) add(all ...task) {
 		heap.Push(&q.tasks, t)
 	}
 	q.mu.Unlock()
-	q.wake()
-}
-
-func (q *queue) wake() {
-	select {
-	case q.poke <- struct{}{}:
-	default:
-	}
+	poke(q.poke)
 }
 
 // take returns the first task, if there is one, and wakes another loader if there
@@ -62,13 +57,13 @@ func (q *queue) take() (t task, ok bool) {
 	}
 	t = heap.Pop(&q.tasks).(task)
 	if len(q.tasks) > 0 {
-		q.wake()
+		poke(q.poke)
 	}
 	return t, true
 }
 
-// tasks is a [heap.Interface]: lists before entries, the most read first, then in
-// the order in which they came.
+// tasks is a [heap.Interface]: lists before entries, tenants that are not live before
+// what others have besides, the most read first, then in the order in which they came.
 type tasks []task
 
 func (t tasks) Len() int      { return len(t) }
@@ -78,6 +73,9 @@ func (t *tasks) Push(x any)   { *t = append(*t, x.(task)) }
 func (t tasks) Less(i, j int) bool {
 	if t[i].entries != t[j].entries {
 		return t[j].entries
+	}
+	if (t[i].from == nil) != (t[j].from == nil) {
+		return t[i].from == nil
 	}
 	return cmp.Or(cmp.Compare(t[j].reads, t[i].reads), cmp.Compare(t[i].seq, t[j].seq)) < 0
 }

@@ -200,7 +200,7 @@ func (n *Node) Sources(tenant string) []Peer {
 	if n.cluster == nil {
 		return nil
 	}
-	if t, ok := n.tenants.Load(tenant); ok && t.settled() {
+	if t, ok := n.tenants.Load(tenant); ok && n.sound(t) {
 		return nil
 	}
 	return slices.DeleteFunc(n.view.Load().sources(tenant), func(p Peer) bool { return !p.BusLive })

@@ -21,6 +21,8 @@ type conn struct {
 	current atomic.Pointer[life]
 	// channels are subscribed.
 	channels atomic.Int64
+	// relayed is what the last life that was live has heard of its server.
+	relayed atomic.Bool
 
 	mu    sync.Mutex
 	live  bool
@@ -103,7 +105,7 @@ func (c *conn) status() ConnStatus {
 	tenants := c.roster.len()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ConnStatus{Live: c.live, Since: c.since, Err: c.err, Tenants: tenants, Channels: int(c.channels.Load())}
+	return ConnStatus{Live: c.live, Since: c.since, Err: c.err, Tenants: tenants, Channels: int(c.channels.Load()), Relayed: c.relayed.Load()}
 }
 
 // sleep waits, or returns false if ctx ends first.

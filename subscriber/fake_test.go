@@ -26,6 +26,7 @@ type fakeBus struct {
 	mutePong   bool  // never answer a PING
 	loseBeats  bool  // acknowledge a PUBLISH and deliver nothing
 	publishErr error // answer a PUBLISH with
+	relayed    bool  // be one of a cluster
 }
 
 func newFakeBus() *fakeBus { return &fakeBus{links: make(map[*fakeLink]struct{})} }
@@ -113,6 +114,12 @@ func (l *fakeLink) flush() {
 		l.deliver(m)
 	}
 	l.held = nil
+}
+
+func (l *fakeLink) Relayed() bool {
+	l.bus.mu.Lock()
+	defer l.bus.mu.Unlock()
+	return l.bus.relayed
 }
 
 func (l *fakeLink) ended() error {

@@ -32,6 +32,20 @@ func TestFence(t *testing.T) {
 	})
 }
 
+// What a fence proves is known for each connection anew.
+func TestRelayed(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, b *fakeBus, s *Subscriber, _ *recorder) {
+		for _, want := range []bool{false, true, false} {
+			b.set(func() { b.relayed = want })
+			b.each(func(l *fakeLink) { _ = l.Close() })
+			time.Sleep(5 * time.Second)
+			if st := s.Status()[0]; st.Relayed != want || !st.Live {
+				t.Errorf("%+v, want relayed %v", st, want)
+			}
+		}
+	})
+}
+
 // A fence waits for numbers that are missing: what was published before it is not all
 // handled while one of them may have been lost.
 func TestFenceWaitsForMissingNumbers(t *testing.T) {

@@ -210,6 +210,7 @@ func (l *life) prove(p probe) {
 	l.newest = p.sent
 	if !l.proven {
 		l.proven = true
+		l.relayed.Store(l.link.Relayed())
 		l.setLive(true, nil)
 		l.log.Info("bus connection live", "conn", l.id)
 	}

@@ -91,3 +91,16 @@ func TestLinkCloseEndsABlockedWrite(t *testing.T) {
 		t.Errorf("Close took %v", took)
 	}
 }
+
+// A server says whether it is one of a cluster.
+func TestLinkKnowsACluster(t *testing.T) {
+	for want, args := range map[bool][]string{false: nil, true: {"--cluster-enabled", "yes"}} {
+		l := testLink(t, redistest.Start(t, args...))
+		if err := l.Ping(t.Context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.Relayed(); got != want {
+			t.Errorf("%v: %v", args, got)
+		}
+	}
+}

@@ -22,6 +22,8 @@ type link interface {
 	// Receive returns the next *redis.Message, *redis.Subscription or
 	// *redis.Pong.
 	Receive(ctx context.Context) (any, error)
+	// Relayed reports whether the server is one of a cluster, as far as it has said.
+	Relayed() bool
 	Close() error
 }
 
@@ -66,7 +68,7 @@ func (c Config) open(ctx context.Context) (*redisLink, error) {
 	}
 	l := &redisLink{raw: raw, cfg: c}
 	opt := c.options()
-	opt.Dialer = l.once
+	opt.Dialer, opt.OnConnect = l.once, l.meet
 	l.client = redis.NewClient(opt)
 	l.pubsub = l.client.Subscribe(ctx)
 	return l, nil
@@ -77,6 +79,7 @@ type redisLink struct {
 	cfg    Config
 	raw    net.Conn
 	taken  atomic.Bool
+	inMany atomic.Bool // the server is one of a cluster
 	client *redis.Client
 	pubsub *redis.PubSub
 }
@@ -100,6 +103,20 @@ func (l *redisLink) once(ctx context.Context, _, addr string) (net.Conn, error) 
 	conn := tls.Client(l.raw, conf)
 	return conn, conn.HandshakeContext(ctx)
 }
+
+// meet asks the server what it is. One that does not say is taken to be alone.
+func (l *redisLink) meet(ctx context.Context, c *redis.Conn) error {
+	about, _ := c.Do(ctx, "HELLO").Slice()
+	for i := 0; i+1 < len(about); i += 2 {
+		if about[i] == "mode" && about[i+1] == "cluster" {
+			l.inMany.Store(true)
+		}
+	}
+	return nil
+}
+
+// Relayed reports whether what is published may come by way of another server.
+func (l *redisLink) Relayed() bool { return l.inMany.Load() }
 
 func (l *redisLink) Subscribe(ctx context.Context, channels ...string) error {
 	return l.pubsub.Subscribe(ctx, channels...)

@@ -128,6 +128,9 @@ type ConnStatus struct {
 	Err error
 	// Tenants are followed on it; Channels are subscribed.
 	Tenants, Channels int
+	// Relayed says that the server is one of a cluster, which passes on what others
+	// receive: a fence proves only what the server itself had.
+	Relayed bool
 }
 
 // Status returns the state of each connection, by its number.

@@ -29,7 +29,7 @@ func (p *Peers) States(ctx context.Context, to shard.Peer, tenants []shard.Activ
 	req := &tenantryv1.TenantStatesRequest{Node: p.cfg.Self, Activate: true}
 	for _, t := range tenants {
 		req.Tenants, req.Idle = append(req.Tenants, t.Tenant), append(req.Idle, durationpb.New(t.Idle))
-		req.NothingMore = append(req.NothingMore, t.NothingMore)
+		req.NothingMore, req.InDoubt = append(req.NothingMore, t.NothingMore), append(req.InDoubt, t.InDoubt)
 	}
 	res, err := p.lane(&to).client.TenantStates(ctx, req)
 	if connect.CodeOf(err) == connect.CodeUnimplemented {
@@ -57,11 +57,12 @@ func allLive(n int) []shard.State {
 
 // Tenants gives all tenants that are active on a node, page by page.
 func (p *Peers) Tenants(ctx context.Context, of shard.Peer, page func([]shard.Activity)) error {
-	ctx, alive, stop := watched(ctx)
+	l := p.lane(&of)
+	ctx, alive, stop := l.watched(ctx)
 	defer stop()
-	stream, err := p.lane(&of).client.Tenants(ctx, &tenantryv1.TenantsRequest{Node: p.cfg.Self})
+	stream, err := l.client.Tenants(ctx, &tenantryv1.TenantsRequest{Node: p.cfg.Self})
 	if err != nil {
-		return err
+		return cause(ctx, err)
 	}
 	defer func() { _ = stream.Close() }()
 	for stream.Receive() {
@@ -75,29 +76,32 @@ func (p *Peers) Tenants(ctx context.Context, of shard.Peer, page func([]shard.Ac
 	return cause(ctx, stream.Err())
 }
 
-// watched returns a context that ends unless alive is called every now and then.
-func watched(ctx context.Context) (_ context.Context, alive, stop func()) {
+// watched returns a context that ends unless alive is called every now and then, and as
+// soon as the node is found to be down.
+func (l *lane) watched(ctx context.Context) (_ context.Context, alive, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(stall, func() { cancel(errStalled) })
-	return ctx, func() { timer.Reset(stall) }, func() { timer.Stop(); cancel(nil) }
+	spared := context.AfterFunc(l.watch(), func() { cancel(errDown) })
+	return ctx, func() { timer.Reset(stall) }, func() { spared(); l.unwatch(); timer.Stop(); cancel(nil) }
 }
 
-// cause says that a stream stalled rather than that it was canceled.
+// cause says that a node stalled, or is down, rather than that its stream was canceled.
 func cause(ctx context.Context, err error) error {
-	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
-		return errStalled
+	if why := context.Cause(ctx); err != nil && (errors.Is(why, errStalled) || errors.Is(why, errDown)) {
+		return why
 	}
 	return err
 }
 
 // Export asks a node for what it holds of a tenant, and gives each page to keep. A
-// node that is not live for it is [shard.ErrNotHeld].
+// node that is not live for it is [shard.ErrNotHeld], and one whose fence proves too
+// little is [shard.ErrUnproven], at the end.
 func (p *Peers) Export(ctx context.Context, from shard.Peer, tenant string, kinds []*cache.Kind, keep func(*cache.Kind, []cache.Handed) error) (cache.End, error) {
 	l := p.lane(&from)
 	if !l.health.up() {
 		return cache.End{}, errDown
 	}
-	ctx, alive, stop := watched(ctx)
+	ctx, alive, stop := l.watched(ctx)
 	defer stop()
 	req := &tenantryv1.ExportRequest{Node: p.cfg.Self, Tenant: tenant}
 	i := &importing{kinds: make(map[string]*cache.Kind), keep: keep}
@@ -107,7 +111,7 @@ func (p *Peers) Export(ctx context.Context, from shard.Peer, tenant string, kind
 	}
 	stream, err := l.client.Export(ctx, req)
 	if err != nil {
-		return cache.End{}, heldError(err)
+		return cache.End{}, heldError(cause(ctx, err))
 	}
 	defer func() { _ = stream.Close() }()
 	for !i.ended && stream.Receive() {
@@ -177,7 +181,10 @@ func (i *importing) page(m *tenantryv1.ExportResponse_Page) error {
 
 func (i *importing) finish(m *tenantryv1.ExportResponse_End) error {
 	i.ended = true
-	if i.end.Undoubted = i.begun && m.GetUndoubted() && !i.revalidate; !i.end.Undoubted {
+	if i.revalidate {
+		return shard.ErrUnproven
+	}
+	if i.end.Undoubted = i.begun && m.GetUndoubted(); !i.end.Undoubted {
 		return nil
 	}
 	for _, c := range m.GetComplete() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -34,7 +35,8 @@ func client(t http.RoundTripper) *http.Client {
 // wire sends a request in one piece, so that it takes one write, and can be sent again
 // where the connection turns out to have been closed while it was idle. It bounds the
 // bodies of answers: Connect refuses what is too large, and goes on to count how much
-// it is.
+// it is. Streams may be of any length: their messages are bounded one by one, and each
+// has to come in time.
 type wire struct{ next http.RoundTripper }
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -45,7 +47,7 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	res, err := w.next.RoundTrip(r)
-	if err == nil {
+	if err == nil && !strings.HasPrefix(res.Header.Get("Content-Type"), "application/connect+") {
 		res.Body = &boundedBody{res.Body, maxAnswer + maxAnswer/64}
 	}
 	return res, err

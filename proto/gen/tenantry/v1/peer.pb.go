@@ -1249,7 +1249,11 @@ type TenantStatesRequest struct {
 	// For each tenant, in their order: the asker has no entry of a kind that the origin
 	// does not list, so that an owner which is live lacks nothing; where it is left out,
 	// it may.
-	NothingMore   []bool `protobuf:"varint,5,rep,packed,name=nothing_more,json=nothingMore,proto3" json:"nothing_more,omitempty"`
+	NothingMore []bool `protobuf:"varint,5,rep,packed,name=nothing_more,json=nothingMore,proto3" json:"nothing_more,omitempty"`
+	// For each tenant, in their order: the asker is in doubt about it, or has lost its bus,
+	// so that it has nothing to hand over: an owner that is in doubt too is live. Where it
+	// is left out, it is not.
+	InDoubt       []bool `protobuf:"varint,6,rep,packed,name=in_doubt,json=inDoubt,proto3" json:"in_doubt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1315,6 +1319,13 @@ func (x *TenantStatesRequest) GetIdle() []*durationpb.Duration {
 func (x *TenantStatesRequest) GetNothingMore() []bool {
 	if x != nil {
 		return x.NothingMore
+	}
+	return nil
+}
+
+func (x *TenantStatesRequest) GetInDoubt() []bool {
+	if x != nil {
+		return x.InDoubt
 	}
 	return nil
 }
@@ -1800,13 +1811,14 @@ const file_tenantry_v1_peer_proto_rawDesc = "" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12-\n" +
 	"\x04idle\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04idle\x12\x18\n" +
 	"\awatches\x18\x03 \x01(\rR\awatches\"\x12\n" +
-	"\x10ActivityResponse\"\xb1\x01\n" +
+	"\x10ActivityResponse\"\xcc\x01\n" +
 	"\x13TenantStatesRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\atenants\x18\x02 \x03(\tR\atenants\x12\x1a\n" +
 	"\bactivate\x18\x03 \x01(\bR\bactivate\x12-\n" +
 	"\x04idle\x18\x04 \x03(\v2\x19.google.protobuf.DurationR\x04idle\x12!\n" +
-	"\fnothing_more\x18\x05 \x03(\bR\vnothingMore\"^\n" +
+	"\fnothing_more\x18\x05 \x03(\bR\vnothingMore\x12\x19\n" +
+	"\bin_doubt\x18\x06 \x03(\bR\ainDoubt\"^\n" +
 	"\x14TenantStatesResponse\x120\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x18.tenantry.v1.TenantStateR\x06states\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\"$\n" +
