@@ -114,7 +114,7 @@ func (p *Peers) Export(ctx context.Context, from shard.Peer, tenant string, kind
 		return cache.End{}, heldError(cause(ctx, err))
 	}
 	defer func() { _ = stream.Close() }()
-	for !i.ended && stream.Receive() {
+	for stream.Receive() {
 		alive()
 		if err := i.take(stream.Msg()); err != nil {
 			return cache.End{}, err

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,4 +326,38 @@ func TestPeek(t *testing.T) {
 			t.Errorf("still frozen: %q after %v", got, took)
 		}
 	})
+}
+
+// Exports follow each other on one connection.
+func TestExportsShareAConnection(t *testing.T) {
+	s := &scripted{export: func(_ context.Context, send func(*tenantryv1.ExportResponse)) error {
+		send(start())
+		send(end(true, "role"))
+		return nil
+	}}
+	_, handler := tenantryv1connect.NewPeerServiceHandler(s)
+	server := httptest.NewUnstartedServer(handler)
+	var connections atomic.Int64
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	p := New(Config{Self: "self", Epoch: func() uint64 { return 5 }})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = p.Run(ctx) }()
+	for range 20 {
+		end, err := p.Export(t.Context(), shard.Peer{ID: "o1-1", URL: server.URL}, "acme", []*cache.Kind{{Name: "role", Definition: 3}}, nil)
+		if err != nil || !end.Undoubted {
+			t.Fatal(end, err)
+		}
+	}
+	if n := connections.Load(); n > 2 { // one may be of a ping
+		t.Errorf("%d connections", n)
+	}
+	cancel()
+	<-ended
 }
