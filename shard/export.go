@@ -10,7 +10,7 @@ import (
 )
 
 // ErrUnproven says that what was handed over is to be revalidated: the fence proves too
-// little, to other nodes of the same bus also.
+// little, that of any node, since they share the bus.
 var ErrUnproven = errors.New("the bus proves too little for a tenant to be handed over")
 
 // ErrNotHeld says that a node cannot hand a tenant over: it is not live for it, or in

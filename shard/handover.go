@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -45,9 +46,9 @@ func (n *Node) handOver(ctx context.Context) error {
 	for {
 		select {
 		case <-n.strayed:
-			p.look()
+			p.collect()
 		case <-look.C:
-			p.look()
+			p.collect()
 		case <-ask.C:
 			p.part(ctx)
 		case <-ctx.Done():
@@ -56,38 +57,42 @@ func (n *Node) handOver(ctx context.Context) error {
 	}
 }
 
-// look finds the tenants that only others own, those first that are read most, and those
-// last that their owners have been asked to take for long.
-func (p *parter) look() {
+// collect finds the tenants that only others own, those first that are read most, and
+// those last that their owners have been asked to take for long, in turn.
+func (p *parter) collect() {
 	v, now := p.view.Load(), p.Now()
 	var late []*tenant
+	last := make(map[*tenant]time.Duration)
 	p.strays = nil
 	for _, t := range p.held() {
+		since, at := t.asked(now)
 		switch {
 		case v.holds(t.name):
 			t.stays()
-		case t.asked(now) >= askPatience:
-			late = append(late, t)
+		case since >= askPatience:
+			late, last[t] = append(late, t), at
 		default:
 			p.strays = append(p.strays, t)
 		}
 	}
+	slices.SortStableFunc(late, func(a, b *tenant) int { return cmp.Compare(last[a], last[b]) })
 	p.strays = append(p.strays, late...)
 }
 
 // part asks about the first strays, and lets go of those that have been taken over. Of
-// the others, those that their owners work on are asked about next, and the rest when all
-// have been.
+// the others, those that their owners work on are asked about next, as far as that leaves
+// half of the places, and the rest when all have been.
 func (p *parter) part(ctx context.Context) {
 	v := p.view.Load()
 	asked, others := p.strays[:min(len(p.strays), askAtOnce)], p.strays[min(len(p.strays), askAtOnce):]
 	now := p.Now()
-	said := p.ask(ctx, v, asked)
+	said := p.askOwners(ctx, v, asked)
 	var front, back []*tenant
 	for _, t := range asked {
+		since, _ := t.asked(now)
 		switch s := said[t]; {
 		case v.holds(t.name) || !p.holdsNow(t) || p.done(t, len(v.others(t.name)), s, now):
-		case t.asked(now) < s.patience():
+		case since < s.patience() && len(front) < askAtOnce/2:
 			front = append(front, t)
 		default:
 			back = append(back, t)

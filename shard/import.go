@@ -107,9 +107,8 @@ func (n *Node) importSources(t *tenant) []Peer {
 	return n.view.Load().sources(t.name)
 }
 
-// importTries is how often a node is asked for its entries of a tenant that broke off, and
-// how often an import is begun anew because of more events than it can tell from what it
-// brings.
+// importTries bounds how often an import is begun anew because of more events than
+// it can tell from what it brings.
 const importTries = 3
 
 // errDoubted says that a node doubts what it handed over.
@@ -129,7 +128,7 @@ func (n *Node) importFrom(ctx context.Context, t *tenant, from *Peer, kinds []*c
 		}
 	}
 	n.countImport(ctx, t, from, err)
-	t.took(from.ID, audience, err == nil || errors.Is(err, ErrUnproven))
+	t.took(from, audience, err == nil || errors.Is(err, ErrUnproven))
 	return taken, err
 }
 
@@ -142,7 +141,11 @@ func (n *Node) importOnce(ctx context.Context, t *tenant, from *Peer, kinds []*c
 		})
 		return end, err
 	})
-	if err == nil && !end.Undoubted {
+	switch {
+	case err != nil:
+	case n.relayed(t): // whatever a node of a version before makes of it
+		err = ErrUnproven
+	case !end.Undoubted:
 		err = errDoubted
 	}
 	return taken, age, err

@@ -153,7 +153,7 @@ func (n *Node) look(t *tenant) (due task, ok bool) {
 	now := n.Now()
 	_, proven := n.links[n.bus.Conn(t.name)].proofAge(now)
 	switch {
-	case t.cache.LastRead() > n.idleTimeout && !n.preload[t.name]:
+	case t.cache.LastRead() > n.idleTimeout && !(n.preload[t.name] && n.view.Load().holds(t.name)):
 		n.letGo(t)
 	case t.retry(now), t.outdated(now, n.refreshAfter(t.name), proven, n.critical):
 		if t.loadedBefore() {

@@ -107,7 +107,7 @@ func (m *mates) patience(id string) time.Duration {
 	if m.down[id] {
 		return 0
 	}
-	return time.Second / 2
+	return 2 * time.Second
 }
 
 // receiver is keep as an export sees it.

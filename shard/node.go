@@ -87,7 +87,7 @@ type Node struct {
 	cluster     *Cluster // nil: the node is alone
 	sharing     sharing
 	view        atomic.Pointer[view]
-	strayed     chan struct{} // capacity 1: the ring is another
+	strayed     chan struct{} // capacity 1: others own what this node held
 	arrivals    *rate.Limiter
 	exports     chan struct{} // held by each export
 	met         atomic.Bool   // the members were known once

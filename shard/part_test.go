@@ -143,3 +143,45 @@ func TestOnAClusterOfServersTheOriginIsRead(t *testing.T) {
 		}
 	})
 }
+
+// What a node has besides is taken from it also while the origin gives no lists, which
+// would be read again.
+func TestTakingNeedsNoOrigin(t *testing.T) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
+		before, leaves, rest := c.hands, c.hands[0], c.hands[1:]
+		c.wait(time.Second)
+		tenants := names(50)
+		c.settle(tenants, before...)
+		for _, h := range rest {
+			h.origin.fail("cost", errDown)
+			for _, tenant := range tenants {
+				if live, ok := h.node.tenants.Load(tenant); ok {
+					live.mu.Lock() // as a refresh that failed leaves it
+					live.queued, live.retryAt = true, h.node.Now()+lastRetry
+					live.mu.Unlock()
+				}
+			}
+		}
+		leaves.node.Drain()
+		c.become(leaves)
+		c.within(5*time.Second, "handed over", leaves.node.HandedOver)
+		c.wantKept(tenants, before, rest...)
+	})
+}
+
+// A node that holds a tenant does not have its owner ask a failing origin again and again.
+func TestAQuestionIsNoRetry(t *testing.T) {
+	crewInBubble(t, 3, Config{}, func(c *crew) {
+		_, joins, tenants := c.joining(20)
+		c.each(func(h *hand) { h.bus.relay() }) // nothing is to be had of others
+		for _, kind := range []string{"cost", "role"} {
+			joins.origin.fail(kind, errDown)
+		}
+		c.become()
+		c.wait(20 * time.Second)
+		owned := len(tenants) - joins.coldOn(tenants)
+		if lists := len(joins.origin.listed()); owned == 0 || lists > 2*owned*12 {
+			t.Errorf("%d lists were asked for of %d tenants", lists, owned)
+		}
+	})
+}

@@ -22,12 +22,12 @@ func (s said) patience() time.Duration {
 	return 0
 }
 
-// ask asks the owners of tenants, all at the same time.
-func (p *parter) ask(ctx context.Context, v *view, tenants []*tenant) map[*tenant]said {
+// askOwners asks the owners of tenants, all at the same time.
+func (p *parter) askOwners(ctx context.Context, v *view, tenants []*tenant) map[*tenant]said {
 	questions := p.questions(v, tenants)
 	var g errgroup.Group
 	for _, q := range questions {
-		g.Go(func() error { p.put(ctx, q); return nil })
+		g.Go(func() error { p.ask(ctx, q); return nil })
 	}
 	_ = g.Wait()
 	all := make(map[*tenant]said)
@@ -76,8 +76,8 @@ type question struct {
 	states []State
 }
 
-// put asks an owner; without an answer it is asked again.
-func (n *Node) put(ctx context.Context, q *question) {
+// ask asks an owner; without an answer it is asked again.
+func (n *Node) ask(ctx context.Context, q *question) {
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 	defer cancel()
 	tenants := activities(q.about)
@@ -85,11 +85,9 @@ func (n *Node) put(ctx context.Context, q *question) {
 		tenants[i].NothingMore, tenants[i].InDoubt = !t.cache.Keeps(n.unlisted), !n.sound(t)
 	}
 	states, err := n.cluster.Colleagues.States(ctx, q.to, tenants)
-	switch {
-	case err == nil && len(states) == len(q.about):
-		q.states = states
-	case err != nil:
-		n.log.Debug("an owner did not say what it has, it will be asked again", "node", q.to.Name, "tenants", len(q.about), "error", err)
+	if q.states = states; err != nil || len(states) != len(q.about) {
+		q.states = nil
+		n.log.Debug("an owner did not say what it has, it will be asked again", "node", q.to.Name, "tenants", len(q.about), "answers", len(states), "error", err)
 	}
 }
 

@@ -21,8 +21,8 @@ type task struct {
 	seq   uint64
 }
 
-// queue is the tasks to do. A tenant is in it at most once, so the number of
-// active tenants bounds it.
+// queue is the tasks to do. A tenant is in it at most once for each thing to do, so the
+// number of active tenants bounds it.
 type queue struct {
 	mu    sync.Mutex
 	tasks tasks

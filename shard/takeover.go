@@ -1,14 +1,21 @@
 package shard
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
+
+// givingTries is how often a node is asked for its entries of a tenant, as long as it
+// breaks off.
+const givingTries = 3
 
 // move is what is known of a tenant that moves from node to node.
 type move struct {
 	began   time.Duration // since when its owners are asked to take it over; 0: they are not
 	untaken time.Duration // since when none of them works on that; 0: one does
+	last    time.Duration // when they were last asked
+	taking  bool          // from a node that has more of a tenant that is live
 	// tries are by the nodes that were asked for their entries, under the ring of which
 	// the audience is.
 	tries    []try
@@ -38,14 +45,15 @@ func (t *tenant) stays() {
 	}
 }
 
-// asked returns since how long the owners of a stray have been asked to take it over.
-func (t *tenant) asked(now time.Duration) time.Duration {
+// asked returns since how long the owners of a stray have been asked to take it over,
+// and when they were last.
+func (t *tenant) asked(now time.Duration) (since, last time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.move == nil || t.move.began == 0 {
-		return 0
+		return 0, 0
 	}
-	return now - t.move.began
+	return now - t.move.began, t.move.last
 }
 
 // untaken notes whether one of the owners that were asked works on a stray, and returns
@@ -54,9 +62,7 @@ func (t *tenant) untaken(now time.Duration, working bool) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m := t.moving()
-	if m.began == 0 {
-		m.began = now
-	}
+	m.began, m.last = cmp.Or(m.began, now), now
 	switch {
 	case working:
 		m.untaken = 0
@@ -83,7 +89,7 @@ func (n *Node) States(tenants []string) []State {
 // cold.
 func (n *Node) TakeOver(from string, tenants []Activity) []State {
 	v := n.view.Load()
-	holder, known := v.named(from)
+	holder := v.named(from)
 	n.Hear(tenants)
 	states := make([]State, len(tenants))
 	for i, a := range tenants {
@@ -91,87 +97,76 @@ func (n *Node) TakeOver(from string, tenants []Activity) []State {
 		if !ok {
 			continue
 		}
-		if !known {
-			states[i] = n.State(a.Tenant)
-			continue
-		}
 		var todo *task
-		if states[i], todo = t.takeOver(&holder, v.audience, &a, n.sound(t)); todo != nil {
+		if states[i], todo = t.takeOver(holder, v.audience, &a, n.sound(t)); todo != nil {
 			n.moves.add(*todo)
 		}
 	}
 	return states
 }
 
-// named returns the other member of a name.
-func (v *view) named(name string) (p Peer, ok bool) {
+// named returns the other member of a name; nil: there is none here yet.
+func (v *view) named(name string) *Peer {
 	for _, p := range v.alive {
 		if p.Name == name {
-			return p, true
+			return &p
 		}
 	}
-	return p, false
+	return nil
 }
 
 // takeOver notes that another node holds the tenant, and returns where it is as far
 // as that node is concerned, and what is to be queued for it. A live tenant is subscribing
 // until it is sound, then loading until the node has been asked for its entries, if it has
-// any besides.
-// A node that is in doubt itself has nothing to give, and waits for nothing.
+// any besides. A node that is in doubt itself has nothing to give: any live tenant will do.
 func (t *tenant) takeOver(holder *Peer, audience uint32, a *Activity, sound bool) (State, *task) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	taken := t.moving().taken(holder.ID, audience)
-	switch {
+	m := t.moving()
+	tried := m.try(holder, audience)
+	switch taken := tried.times >= givingTries; {
 	case t.state == Live && a.InDoubt:
 	case t.state == Live && !sound:
 		return Subscribing, nil
 	case t.state == Live && !taken && !a.NothingMore:
-		return Loading, t.queue(&task{tenant: t, from: holder})
-	case t.retryAt != 0 && !taken: // the origin did not give what that node has
-		t.retryAt, t.queued = 0, false
-		return t.state, t.queue(&task{tenant: t})
+		if m.taking {
+			return Loading, nil
+		}
+		m.taking = true
+		return Loading, &task{tenant: t, from: holder}
+	case t.state < Live && t.retryAt != 0 && !taken && !a.InDoubt: // the origin did not give what that node has
+		tried.times++
+		t.retryAt = 0
+		return t.state, &task{tenant: t}
 	}
 	return t.state, nil
 }
 
-// queue returns a task to be queued, nil if the tenant is in somebody's hands. Callers
-// hold mu.
-func (t *tenant) queue(todo *task) *task {
-	if t.queued {
-		return nil
+// try returns that of a node; one that is not known cannot be asked. What was taken under
+// another ring does not count: who held the tenant then may have read more since, and hand
+// it over again.
+func (m *move) try(holder *Peer, audience uint32) *try {
+	if holder == nil {
+		return &try{times: givingTries}
 	}
-	t.queued = true
-	return todo
-}
-
-// taken reports whether a node was asked for its entries, and gave them or broke off
-// too often.
-func (m *move) taken(holder string, audience uint32) bool {
-	return m.try(holder, audience).times >= importTries
-}
-
-// try returns that of a node. What was taken under another ring does not count: who held
-// the tenant then may have read more since, and hand it over again.
-func (m *move) try(holder string, audience uint32) *try {
 	if m.audience != audience {
 		m.audience, m.tries = audience, nil
 	}
-	at := slices.IndexFunc(m.tries, func(t try) bool { return t.holder == holder })
+	at := slices.IndexFunc(m.tries, func(t try) bool { return t.holder == holder.ID })
 	if at < 0 {
-		at, m.tries = len(m.tries), append(m.tries, try{holder: holder})
+		at, m.tries = len(m.tries), append(m.tries, try{holder: holder.ID})
 	}
 	return &m.tries[at]
 }
 
 // took notes that a node was asked for its entries, and whether that ended well: what
 // it did not give then, it does not have to give.
-func (t *tenant) took(holder string, audience uint32, well bool) {
+func (t *tenant) took(holder *Peer, audience uint32, well bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tried := t.moving().try(holder, audience)
 	if tried.times++; well {
-		tried.times = importTries
+		tried.times = givingTries
 	}
 }
 
@@ -179,5 +174,5 @@ func (t *tenant) took(holder string, audience uint32, well bool) {
 func (t *tenant) tookOver() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.queued = false
+	t.move.taking = false
 }

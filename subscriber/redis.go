@@ -22,7 +22,8 @@ type link interface {
 	// Receive returns the next *redis.Message, *redis.Subscription or
 	// *redis.Pong.
 	Receive(ctx context.Context) (any, error)
-	// Relayed reports whether the server is one of a cluster, as far as it has said.
+	// Relayed reports whether the server is one of several, as far as it has said: of a
+	// cluster, or a replica.
 	Relayed() bool
 	Close() error
 }
@@ -79,7 +80,7 @@ type redisLink struct {
 	cfg    Config
 	raw    net.Conn
 	taken  atomic.Bool
-	inMany atomic.Bool // the server is one of a cluster
+	inMany atomic.Bool // the server is one of several
 	client *redis.Client
 	pubsub *redis.PubSub
 }
@@ -106,9 +107,12 @@ func (l *redisLink) once(ctx context.Context, _, addr string) (net.Conn, error) 
 
 // meet asks the server what it is. One that does not say is taken to be alone.
 func (l *redisLink) meet(ctx context.Context, c *redis.Conn) error {
-	about, _ := c.Do(ctx, "HELLO").Slice()
+	about, err := c.Do(ctx, "HELLO").Slice()
+	if _, said := errors.AsType[redis.Error](err); err != nil && !said {
+		return err
+	}
 	for i := 0; i+1 < len(about); i += 2 {
-		if about[i] == "mode" && about[i+1] == "cluster" {
+		if about[i] == "mode" && about[i+1] == "cluster" || about[i] == "role" && about[i+1] != "master" {
 			l.inMany.Store(true)
 		}
 	}

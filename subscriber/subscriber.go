@@ -128,8 +128,8 @@ type ConnStatus struct {
 	Err error
 	// Tenants are followed on it; Channels are subscribed.
 	Tenants, Channels int
-	// Relayed says that the server is one of a cluster, which passes on what others
-	// receive: a fence proves only what the server itself had.
+	// Relayed says that the server is one of a cluster, or a replica, and passes on what
+	// others receive: a fence proves only what the server itself had.
 	Relayed bool
 }
 

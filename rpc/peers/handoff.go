@@ -58,11 +58,11 @@ func allLive(n int) []shard.State {
 // Tenants gives all tenants that are active on a node, page by page.
 func (p *Peers) Tenants(ctx context.Context, of shard.Peer, page func([]shard.Activity)) error {
 	l := p.lane(&of)
-	ctx, alive, stop := l.watched(ctx)
+	ctx, alive, stop := watched(ctx)
 	defer stop()
 	stream, err := l.client.Tenants(ctx, &tenantryv1.TenantsRequest{Node: p.cfg.Self})
 	if err != nil {
-		return cause(ctx, err)
+		return l.cause(ctx, err)
 	}
 	defer func() { _ = stream.Close() }()
 	for stream.Receive() {
@@ -73,22 +73,22 @@ func (p *Peers) Tenants(ctx context.Context, of shard.Peer, page func([]shard.Ac
 		}
 		page(some)
 	}
-	return cause(ctx, stream.Err())
+	return l.cause(ctx, stream.Err())
 }
 
-// watched returns a context that ends unless alive is called every now and then, and as
-// soon as the node is found to be down.
-func (l *lane) watched(ctx context.Context) (_ context.Context, alive, stop func()) {
+// watched returns a context that ends unless alive is called every now and then.
+func watched(ctx context.Context) (_ context.Context, alive, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(stall, func() { cancel(errStalled) })
-	spared := context.AfterFunc(l.watch(), func() { cancel(errDown) })
-	return ctx, func() { timer.Reset(stall) }, func() { spared(); l.unwatch(); timer.Stop(); cancel(nil) }
+	return ctx, func() { timer.Reset(stall) }, func() { timer.Stop(); cancel(nil) }
 }
 
-// cause says that a node stalled, or is down, rather than that its stream was canceled.
-func cause(ctx context.Context, err error) error {
-	if why := context.Cause(ctx); err != nil && (errors.Is(why, errStalled) || errors.Is(why, errDown)) {
-		return why
+// cause says that the node stalled rather than that its stream was canceled. It is not
+// asked for other streams, then, until it answers a ping.
+func (l *lane) cause(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		l.failed(errStalled)
+		return errStalled
 	}
 	return err
 }
@@ -101,7 +101,7 @@ func (p *Peers) Export(ctx context.Context, from shard.Peer, tenant string, kind
 	if !l.health.up() {
 		return cache.End{}, errDown
 	}
-	ctx, alive, stop := l.watched(ctx)
+	ctx, alive, stop := watched(ctx)
 	defer stop()
 	req := &tenantryv1.ExportRequest{Node: p.cfg.Self, Tenant: tenant}
 	i := &importing{kinds: make(map[string]*cache.Kind), keep: keep}
@@ -111,7 +111,7 @@ func (p *Peers) Export(ctx context.Context, from shard.Peer, tenant string, kind
 	}
 	stream, err := l.client.Export(ctx, req)
 	if err != nil {
-		return cache.End{}, heldError(cause(ctx, err))
+		return cache.End{}, heldError(l.cause(ctx, err))
 	}
 	defer func() { _ = stream.Close() }()
 	for stream.Receive() {
@@ -120,7 +120,7 @@ func (p *Peers) Export(ctx context.Context, from shard.Peer, tenant string, kind
 			return cache.End{}, err
 		}
 	}
-	if err := cause(ctx, stream.Err()); err != nil && !i.ended {
+	if err := l.cause(ctx, stream.Err()); err != nil && !i.ended {
 		return cache.End{}, heldError(err)
 	}
 	return i.result()
@@ -147,6 +147,9 @@ type importing struct {
 }
 
 func (i *importing) take(m *tenantryv1.ExportResponse) error {
+	if i.ended {
+		return errBroken
+	}
 	switch part := m.GetPart().(type) {
 	case *tenantryv1.ExportResponse_Start_:
 		i.begun, i.revalidate = true, part.Start.GetRevalidate()
@@ -181,10 +184,7 @@ func (i *importing) page(m *tenantryv1.ExportResponse_Page) error {
 
 func (i *importing) finish(m *tenantryv1.ExportResponse_End) error {
 	i.ended = true
-	if i.revalidate {
-		return shard.ErrUnproven
-	}
-	if i.end.Undoubted = i.begun && m.GetUndoubted(); !i.end.Undoubted {
+	if i.end.Undoubted = i.begun && m.GetUndoubted() && !i.revalidate; !i.end.Undoubted {
 		return nil
 	}
 	for _, c := range m.GetComplete() {
@@ -198,8 +198,11 @@ func (i *importing) finish(m *tenantryv1.ExportResponse_End) error {
 }
 
 func (i *importing) result() (cache.End, error) {
-	if !i.ended {
+	switch {
+	case !i.ended:
 		return cache.End{}, errBroken
+	case i.revalidate:
+		return cache.End{}, shard.ErrUnproven
 	}
 	return i.end, nil
 }

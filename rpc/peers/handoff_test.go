@@ -220,12 +220,16 @@ func TestExportsThatEnd(t *testing.T) {
 		if took, err := ask(t, p, to, nil); !errors.Is(err, errStalled) || took < 5*stall*3/4 || took > 5*stall {
 			t.Errorf("%v after %v", err, took)
 		}
+		time.Sleep(time.Second) // it answers a ping
 		enough := errors.New("enough")
 		if _, err := ask(t, p, to, enough); !errors.Is(err, enough) {
 			t.Error(err)
 		}
 		host.Freeze()
-		if took, err := ask(t, p, to, nil); !errors.Is(err, errDown) || took > stall/2 {
+		if took, err := ask(t, p, to, nil); !errors.Is(err, errStalled) || took > stall+time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+		if took, err := ask(t, p, to, nil); !errors.Is(err, errDown) || took > 0 {
 			t.Errorf("%v after %v", err, took)
 		}
 		host.Kill()

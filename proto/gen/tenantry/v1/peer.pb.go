@@ -1332,7 +1332,9 @@ func (x *TenantStatesRequest) GetInDoubt() []bool {
 
 type TenantStatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One for each tenant, in their order.
+	// One for each tenant, in their order. To a node that holds it and activates, a tenant
+	// that is live is LOADING until it has taken over what it lacks, and SUBSCRIBING as long
+	// as it is in doubt.
 	States []TenantState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=tenantry.v1.TenantState" json:"states,omitempty"`
 	// Epoch of the ring of the answering node.
 	Epoch         uint64 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
