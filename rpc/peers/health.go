@@ -30,7 +30,8 @@ type health struct {
 	isDown  bool
 	down    context.Context //nolint:containedctx // ends when the node is found to be down
 	setDown context.CancelFunc
-	watched int // calls that wait for the node
+	watched int  // calls that wait for the node
+	late    bool // it did not answer one in time, and is to answer a ping
 	pinging bool
 	// unanswered are the reads that the node did not answer, and is to, before it is
 	// asked for others: a node may answer pings, and no reads.
@@ -168,6 +169,14 @@ func (l *lane) unwatch() {
 	l.health.watched--
 }
 
+// isLate has the node pinged that did not answer in time: it may be busy, or down.
+func (l *lane) isLate() {
+	l.health.mu.Lock()
+	l.health.late = true
+	l.health.mu.Unlock()
+	l.ping()
+}
+
 // ping pings the node as long as there is reason to.
 func (l *lane) ping() {
 	h := &l.health
@@ -200,7 +209,7 @@ func (l *lane) hasReason() bool {
 	h := &l.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pinging = h.watched > 0 || h.isDown && !forgotten
+	h.pinging = h.watched > 0 || h.late || h.isDown && !forgotten
 	return h.pinging
 }
 
@@ -210,6 +219,7 @@ func (l *lane) pingOnce() {
 	h := &l.health
 	h.mu.Lock()
 	reads := h.unanswered
+	h.late = false
 	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.ctx, pingTimeout)
 	defer cancel()

@@ -41,6 +41,7 @@ type lane struct {
 	client tenantryv1connect.PeerServiceClient
 	header http.Header // of calls from memory
 	health health
+	peeks  peeks
 	usedAt time.Time // guarded by the mutex of Peers
 	// refused is done when an operator has been told that the node refuses this one.
 	refused sync.Once

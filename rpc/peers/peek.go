@@ -2,6 +2,8 @@ package peers
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/tenantry/tenantry/cache"
@@ -22,15 +24,13 @@ const (
 func (p *Peers) Peek(ctx context.Context, from []shard.Peer, tenant string, d shard.Definition, key string) (a cache.Answer, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, peeksTimeout)
 	defer cancel()
-	req := &tenantryv1.PeekRequest{
-		Node: p.cfg.Self, Tenant: tenant, Items: []*tenantryv1.PeekItem{{Kind: d.Kind, Key: key, DefinitionHash: d.Hash}},
-	}
+	item := &tenantryv1.PeekItem{Kind: d.Kind, Key: key, DefinitionHash: d.Hash}
 	for i := range from {
 		l := p.lane(&from[i])
 		if !l.health.up() || ctx.Err() != nil {
 			continue
 		}
-		if a, ok := l.peek(ctx, req); ok {
+		if a, ok := l.peek(ctx, tenant, item); ok {
 			p.metrics.peeks.WithLabelValues("answered").Inc()
 			return a, true
 		}
@@ -39,21 +39,110 @@ func (p *Peers) Peek(ctx context.Context, from []shard.Peer, tenant string, d sh
 	return a, false
 }
 
-func (l *lane) peek(ctx context.Context, req *tenantryv1.PeekRequest) (a cache.Answer, ok bool) {
-	peeking, cancel := context.WithTimeout(ctx, peekTimeout)
-	defer cancel()
-	start := time.Now()
-	res, err := l.client.Peek(peeking, req)
-	if err != nil {
-		if ctx.Err() == nil {
-			l.failed(err)
+// peeks are the calls for what a node holds, one at a time for each tenant: what is asked
+// meanwhile shares the next. While a tenant moves, all its reads may need one.
+type peeks struct {
+	mu   sync.Mutex
+	next map[string]*peeking // by tenant; a call is under way
+}
+
+// peeking is one call, and its answer, once done is closed.
+type peeking struct {
+	items []*tenantryv1.PeekItem
+	done  chan struct{}
+	// results are one for each item, or none; took is since the call began.
+	results []*tenantryv1.PeekResult
+	took    time.Duration
+}
+
+// peek asks the node for an entry, with what else is asked of the tenant.
+func (l *lane) peek(ctx context.Context, tenant string, item *tenantryv1.PeekItem) (a cache.Answer, ok bool) {
+	c, at, first := l.peeks.join(tenant, item)
+	switch {
+	case c == nil:
+		return a, false
+	case first:
+		l.peekAll(ctx, tenant, c)
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return a, false
+	}
+	if len(c.results) != len(c.items) || c.results[at].GetEntry() == nil {
+		return a, false
+	}
+	return peekedOf(c.results[at], c.took)
+}
+
+// join returns the call that an item goes with, its place there, and whether it is the
+// first, which the caller makes; nil: too many wait.
+func (p *peeks) join(tenant string, item *tenantryv1.PeekItem) (c *peeking, at int, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, busy := p.next[tenant]
+	if !busy {
+		if p.next == nil {
+			p.next = make(map[string]*peeking)
 		}
-		return a, false
+		p.next[tenant] = newPeeking()
+		c, first = newPeeking(), true
 	}
-	if len(res.GetResults()) != 1 || res.GetResults()[0].GetEntry() == nil {
-		return a, false
+	if at = len(c.items); at == maxReads {
+		return nil, 0, false
 	}
-	return peekedOf(res.GetResults()[0], time.Since(start))
+	c.items = append(c.items, item)
+	return c, at, first
+}
+
+func newPeeking() *peeking { return &peeking{done: make(chan struct{})} }
+
+// depart returns what has come meanwhile, to be asked now; nil: nothing has.
+func (p *peeks) depart(tenant string) *peeking {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.next[tenant]
+	if len(c.items) == 0 {
+		delete(p.next, tenant)
+		return nil
+	}
+	p.next[tenant] = newPeeking()
+	return c
+}
+
+// peekAll makes the call, and has those that follow made.
+func (l *lane) peekAll(ctx context.Context, tenant string, c *peeking) {
+	l.peekOnce(ctx, tenant, c)
+	if c = l.peeks.depart(tenant); c == nil {
+		return
+	}
+	follow := func() {
+		for ; c != nil; c = l.peeks.depart(tenant) {
+			l.peekOnce(l.ctx, tenant, c)
+		}
+	}
+	if !l.run(follow) {
+		follow() // this node ends, and with it the context
+	}
+}
+
+// peekOnce makes one call.
+func (l *lane) peekOnce(ctx context.Context, tenant string, c *peeking) {
+	defer close(c.done)
+	ctx, cancel := context.WithTimeout(ctx, peekTimeout)
+	defer cancel()
+	defer context.AfterFunc(l.watch(), cancel)()
+	defer l.unwatch()
+	start := time.Now()
+	res, err := l.client.Peek(ctx, &tenantryv1.PeekRequest{Node: l.cfg.Self, Tenant: tenant, Items: c.items})
+	switch {
+	case err == nil:
+	case ctx.Err() == nil:
+		l.failed(err)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		l.isLate()
+	}
+	c.results, c.took = res.GetResults(), time.Since(start)
 }
 
 // peekedOf reads what a node answered.
