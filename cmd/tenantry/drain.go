@@ -77,8 +77,8 @@ func (d *draining) begin(ctx context.Context) error {
 const (
 	// drainPoll is the time between two looks at how far a node is.
 	drainPoll = 200 * time.Millisecond
-	// drainUnseen is when a node that drains would have been seen to by all members: one
-	// that is not has left meanwhile, and was started again.
+	// drainUnseen is by when every member has seen that a node drains: one that is ready
+	// then has left meanwhile, and was started again.
 	drainUnseen = 10 * time.Second
 )
 
