@@ -56,8 +56,8 @@ func (s *scripted) Activity(_ context.Context, req *tenantryv1.ActivityRequest) 
 	return &tenantryv1.ActivityResponse{}, nil
 }
 
-// withScripted runs a test with a scripted node, in a bubble.
-func withScripted(t *testing.T, s *scripted, test func(t *testing.T, p *Peers, to shard.Peer, host *rpctest.Host)) {
+// bubbleScripted runs a test with a scripted node, in a bubble.
+func bubbleScripted(t *testing.T, s *scripted, test func(t *testing.T, p *Peers, to shard.Peer, host *rpctest.Host)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var network rpctest.Network
@@ -111,7 +111,7 @@ func TestExport(t *testing.T) {
 		send(end(true, "role"))
 		return nil
 	}}
-	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
+	bubbleScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
 		kind := &cache.Kind{Name: "role", Definition: 3}
 		var got []cache.Handed
 		end, err := p.Export(t.Context(), to, "acme", []*cache.Kind{kind}, func(k *cache.Kind, some []cache.Handed) error {
@@ -167,7 +167,7 @@ func TestNoExport(t *testing.T) {
 				}
 				return nil
 			}}
-			withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
+			bubbleScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
 				end, err := p.Export(t.Context(), to, "acme", []*cache.Kind{{Name: "role"}}, func(*cache.Kind, []cache.Handed) error { return nil })
 				if (err != nil) != test.fails || end.Undoubted || end.Whole != nil {
 					t.Errorf("%+v, %v", end, err)
@@ -192,7 +192,7 @@ func TestExportsThatEnd(t *testing.T) {
 		return time.Since(began), err
 	}
 	s := &scripted{}
-	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, host *rpctest.Host) {
+	bubbleScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, host *rpctest.Host) {
 		s.export = func(context.Context, func(*tenantryv1.ExportResponse)) error {
 			return connect.NewError(connect.CodeFailedPrecondition, errors.New("not live"))
 		}
@@ -251,7 +251,7 @@ func TestALongExport(t *testing.T) {
 		send(end(true, "role"))
 		return nil
 	}}
-	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
+	bubbleScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
 		entries := 0
 		end, err := p.Export(t.Context(), to, "acme", []*cache.Kind{{Name: "role", Definition: 3}}, func(_ *cache.Kind, some []cache.Handed) error {
 			entries += len(some)
@@ -269,7 +269,7 @@ func TestStates(t *testing.T) {
 		tenantryv1.TenantState_TENANT_STATE_LIVE, tenantryv1.TenantState_TENANT_STATE_LOADING, 99,
 	}}}
 	tenants := []shard.Activity{{Tenant: "a", Idle: time.Second}, {Tenant: "b", NothingMore: true}, {Tenant: "c", InDoubt: true}}
-	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
+	bubbleScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
 		states, err := p.States(t.Context(), to, tenants)
 		if want := []shard.State{shard.Live, shard.Loading, shard.Cold}; !cmp.Equal(states, want) || err != nil {
 			t.Errorf("%v, %v", states, err)

@@ -20,7 +20,7 @@ import (
 // A peek is answered by the first node that knows.
 func TestPeek(t *testing.T) {
 	s := &scripted{}
-	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, host *rpctest.Host) {
+	bubbleScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, host *rpctest.Host) {
 		peek := func() (string, time.Duration) {
 			began := time.Now()
 			a, ok := p.Peek(t.Context(), []shard.Peer{to, to}, "acme", shard.Definition{Kind: "role", Hash: 3}, "a")
@@ -76,7 +76,7 @@ func TestPeeksAtABusyNode(t *testing.T) {
 		}
 		return res, nil
 	}}
-	withScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
+	bubbleScripted(t, s, func(t *testing.T, p *Peers, to shard.Peer, _ *rpctest.Host) {
 		peek := func(key string) bool {
 			a, ok := p.Peek(t.Context(), []shard.Peer{to}, "acme", shard.Definition{Kind: "role", Hash: 3}, key)
 			return ok && string(a.Value) == "1"
