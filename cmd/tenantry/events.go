@@ -64,6 +64,7 @@ type eventsCheck struct {
 	tenant   string
 	output   string
 	bus      subscriber.Config
+	end      *time.Timer // of the listening
 
 	mu    sync.Mutex
 	tally *tally
@@ -92,9 +93,15 @@ func (e *eventsCheck) prepare(file, address string) error {
 	return err
 }
 
+// connectPatience is how long a first connection may take, to a server that accepts it and
+// says nothing.
+const connectPatience = 10 * time.Second
+
 func (e *eventsCheck) run(parent context.Context, out, errs io.Writer) error {
-	ctx, cancel := context.WithTimeout(parent, e.duration)
+	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
+	e.end = time.AfterFunc(connectPatience+e.duration, cancel)
+	defer e.end.Stop()
 	var progress sync.WaitGroup
 	stop := make(chan struct{})
 	if terminal(errs) {
@@ -121,11 +128,16 @@ func (e *eventsCheck) run(parent context.Context, out, errs io.Writer) error {
 }
 
 // listen listens until ctx ends, with a connection after the other. It fails
-// only if the first cannot be made.
+// only if the first cannot be made; the time counts from then.
 func (e *eventsCheck) listen(ctx context.Context) error {
 	began, pattern := false, e.tenant
 	for {
-		err := subscriber.Listen(ctx, e.bus, pattern, func() { began = true }, e.heard)
+		err := subscriber.Listen(ctx, e.bus, pattern, func() {
+			if !began {
+				began = true
+				e.end.Reset(e.duration)
+			}
+		}, e.heard)
 		switch {
 		case err == nil:
 			return nil
