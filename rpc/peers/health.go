@@ -169,8 +169,8 @@ func (l *lane) unwatch() {
 	l.health.watched--
 }
 
-// isLate has the node pinged that did not answer in time: it may be busy, or down.
-func (l *lane) isLate() {
+// noteLate has the node pinged that did not answer in time: it may be busy, or down.
+func (l *lane) noteLate() {
 	l.health.mu.Lock()
 	l.health.late = true
 	l.health.mu.Unlock()

@@ -43,7 +43,7 @@ func (p *Peers) Peek(ctx context.Context, from []shard.Peer, tenant string, d sh
 // meanwhile shares the next. While a tenant moves, all its reads may need one.
 type peeks struct {
 	mu   sync.Mutex
-	next map[string]*peeking // by tenant; a call is under way
+	next map[string]*peeking // by tenant of which a call is under way; nil: nothing waits
 }
 
 // peeking is one call, and its answer, once done is closed.
@@ -81,12 +81,14 @@ func (p *peeks) join(tenant string, item *tenantryv1.PeekItem) (c *peeking, at i
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c, busy := p.next[tenant]
-	if !busy {
+	if c == nil {
+		c = &peeking{done: make(chan struct{})}
 		if p.next == nil {
 			p.next = make(map[string]*peeking)
 		}
-		p.next[tenant] = newPeeking()
-		c, first = newPeeking(), true
+		if p.next[tenant] = c; !busy {
+			p.next[tenant], first = nil, true
+		}
 	}
 	if at = len(c.items); at == maxReads {
 		return nil, 0, false
@@ -95,18 +97,14 @@ func (p *peeks) join(tenant string, item *tenantryv1.PeekItem) (c *peeking, at i
 	return c, at, first
 }
 
-func newPeeking() *peeking { return &peeking{done: make(chan struct{})} }
-
 // depart returns what has come meanwhile, to be asked now; nil: nothing has.
 func (p *peeks) depart(tenant string) *peeking {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.next[tenant]
-	if len(c.items) == 0 {
+	if p.next[tenant] = nil; c == nil {
 		delete(p.next, tenant)
-		return nil
 	}
-	p.next[tenant] = newPeeking()
 	return c
 }
 
@@ -140,7 +138,7 @@ func (l *lane) peekOnce(ctx context.Context, tenant string, c *peeking) {
 	case ctx.Err() == nil:
 		l.failed(err)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		l.isLate()
+		l.noteLate()
 	}
 	c.results, c.took = res.GetResults(), time.Since(start)
 }
