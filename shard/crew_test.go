@@ -144,6 +144,12 @@ func (h *hand) start(ctx context.Context) (ended <-chan struct{}) {
 	return done
 }
 
+// loseBus has a node lose its bus, until that is heard again.
+func (h *hand) loseBus() {
+	h.bus.hush(true)
+	h.bus.do(func() { h.node.Doubt(0, "connection") })
+}
+
 // see has every node see these members.
 func (c *crew) see(members ...*hand) {
 	for _, h := range c.hands {

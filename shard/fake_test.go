@@ -39,14 +39,7 @@ func (b *fakeBus) Follow(tenants ...string) {
 			b.node.Confirmed(0, name)
 		})
 	}
-	b.wake()
-}
-
-func (b *fakeBus) wake() {
-	select {
-	case b.poke <- struct{}{}:
-	default:
-	}
+	poke(b.poke)
 }
 
 func (b *fakeBus) Unfollow(tenants ...string) {
@@ -93,7 +86,7 @@ func (b *fakeBus) do(call func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls = append(b.calls, call)
-	b.wake()
+	poke(b.poke)
 }
 
 func (b *fakeBus) names() []string {

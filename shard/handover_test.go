@@ -142,7 +142,7 @@ func TestWithoutAnExportTheOriginIsRead(t *testing.T) {
 		"broken": func(c *crew) { c.each(func(h *hand) { c.mates.broken[h.peer.ID] = true }) },
 		"frozen": func(c *crew) { c.each(func(h *hand) { c.mates.delay(h.peer.ID, -1) }) },
 		"doubts": func(c *crew) {
-			c.each(func(h *hand) { h.bus.hush(true); h.bus.do(func() { h.node.Doubt(0, "connection") }) })
+			c.each((*hand).loseBus)
 			c.wait(100 * time.Millisecond)
 		},
 	} {

@@ -22,7 +22,7 @@ func TestWhoTakesNothingHoldsUpNobody(t *testing.T) {
 	for name, spoil := range map[string]func(c *crew, h *hand){
 		"frozen":    func(c *crew, h *hand) { c.mates.delay(h.peer.ID, -1) },
 		"at limits": func(_ *crew, h *hand) { h.node.limit = 0 },
-		"bus lost":  func(_ *crew, h *hand) { h.bus.hush(true); h.bus.do(func() { h.node.Doubt(0, "connection") }) },
+		"bus lost":  func(_ *crew, h *hand) { h.loseBus() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			crewInBubble(t, 4, Config{}, func(c *crew) {
@@ -65,10 +65,9 @@ func TestAnOwnerInDoubtIsWaitedFor(t *testing.T) {
 			c.wait(time.Second)
 			tenants := slices.DeleteFunc(names(50), func(tenant string) bool { return !leaves.ownsAmong(c, tenant, c.hands...) })
 			c.settle(tenants, c.hands...)
-			lose := func(h *hand) { h.bus.hush(true); h.bus.do(func() { h.node.Doubt(0, "connection") }) }
-			lose(doubts)
+			doubts.loseBus()
 			if alike {
-				lose(leaves)
+				leaves.loseBus()
 			}
 			leaves.node.Drain()
 			c.become(leaves)

@@ -77,12 +77,12 @@ func (c Config) open(ctx context.Context) (*redisLink, error) {
 
 // redisLink is a redis.PubSub that cannot reconnect.
 type redisLink struct {
-	cfg    Config
-	raw    net.Conn
-	taken  atomic.Bool
-	inMany atomic.Bool // the server is one of several
-	client *redis.Client
-	pubsub *redis.PubSub
+	cfg     Config
+	raw     net.Conn
+	taken   atomic.Bool
+	relayed atomic.Bool // the server is one of several
+	client  *redis.Client
+	pubsub  *redis.PubSub
 }
 
 // once is the client's dialer. It hands out the connection and refuses from
@@ -113,14 +113,14 @@ func (l *redisLink) meet(ctx context.Context, c *redis.Conn) error {
 	}
 	for i := 0; i+1 < len(about); i += 2 {
 		if about[i] == "mode" && about[i+1] == "cluster" || about[i] == "role" && about[i+1] != "master" {
-			l.inMany.Store(true)
+			l.relayed.Store(true)
 		}
 	}
 	return nil
 }
 
 // Relayed reports whether what is published may come by way of another server.
-func (l *redisLink) Relayed() bool { return l.inMany.Load() }
+func (l *redisLink) Relayed() bool { return l.relayed.Load() }
 
 func (l *redisLink) Subscribe(ctx context.Context, channels ...string) error {
 	return l.pubsub.Subscribe(ctx, channels...)
